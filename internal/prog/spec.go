@@ -50,3 +50,6 @@ type Record struct {
 	Time uint64 // CLOCK_BOOTTIME or CLOCK_MONOTONIC nanoseconds, as the tool's programs took it
 	Body []byte // what follows the common header
 }
+
+// CgroupPath is a MapFill Value for a cgroup array: the cgroup v2 directory at that path.
+type CgroupPath string
