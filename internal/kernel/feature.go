@@ -17,6 +17,7 @@ const (
 	Uprobe         Feature = "uprobe"
 	UprobeMulti    Feature = "uprobe_multi"
 	RingBuffer     Feature = "ringbuf"
+	ReadKernel     Feature = "read_kernel" // bpf_probe_read_kernel, which lockdown=confidentiality takes away
 	OverrideReturn Feature = "override_return"
 	Stats          Feature = "bpf_stats"
 )
@@ -29,6 +30,17 @@ const (
 	Absent
 	Present
 )
+
+// String returns "untried", "absent" or "present".
+func (s State) String() string {
+	switch s {
+	case Absent:
+		return "absent"
+	case Present:
+		return "present"
+	}
+	return "untried"
+}
 
 // Finding is the outcome of trying one feature. Reason is one sentence, empty when Present; Remedy says how to get it,
 // one sentence, and may be empty.
