@@ -1,0 +1,137 @@
+package attach
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// perfProbe is a perf event that runs a program, as one descriptor.
+type perfProbe int
+
+func (p perfProbe) Close() error { return unix.Close(int(p)) }
+
+// openPerf makes the event, puts the program on it and switches it on.
+func (r *rig) openPerf(attr *unix.PerfEventAttr, pid, cpu int, prog *ebpf.Program) error {
+	attr.Size = uint32(unsafe.Sizeof(*attr))
+	fd, err := unix.PerfEventOpen(attr, pid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	if err != nil {
+		return at("make the perf event", err)
+	}
+	r.keep(perfProbe(fd))
+	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_SET_BPF, prog.FD()); err != nil {
+		return at("attach the program", err)
+	}
+	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_ENABLE, 0); err != nil {
+		return at("enable the perf event", err)
+	}
+	return nil
+}
+
+// perfTracepoint attaches to the tracepoint that tracefs gave the id of. BPF programs on it run on all CPUs, whichever
+// CPU the event is opened for.
+func (r *rig) perfTracepoint(id uint64, prog *ebpf.Program) error {
+	return r.openPerf(&unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Sample: 1, Wakeup: 1}, -1, 0, prog)
+}
+
+// perfKprobe attaches to the entry of a kernel function.
+func (r *rig) perfKprobe(symbol string, prog *ebpf.Program) error {
+	kind, err := perfKind("kprobe")
+	if err != nil {
+		return err
+	}
+	name, err := unix.BytePtrFromString(symbol)
+	if err != nil {
+		return err
+	}
+	var pin runtime.Pinner
+	pin.Pin(name)
+	defer pin.Unpin()
+	return r.openPerf(&unix.PerfEventAttr{Type: kind, Ext1: uint64(uintptr(unsafe.Pointer(name)))}, -1, 0, prog)
+}
+
+// perfUprobe attaches to an offset in this process's executable, for this process only.
+func (r *rig) perfUprobe(offset uint64, prog *ebpf.Program) error {
+	kind, err := perfKind("uprobe")
+	if err != nil {
+		return err
+	}
+	path, err := unix.BytePtrFromString(selfExe)
+	if err != nil {
+		return err
+	}
+	var pin runtime.Pinner
+	pin.Pin(path)
+	defer pin.Unpin()
+	return r.openPerf(&unix.PerfEventAttr{Type: kind, Ext1: uint64(uintptr(unsafe.Pointer(path))), Ext2: offset}, os.Getpid(), -1, prog)
+}
+
+// errNoPerfKind is the outcome where the kernel has no such kind of perf event.
+var errNoPerfKind = errors.New("the kernel has no such kind of perf event")
+
+// perfKind returns the number of a dynamic kind of perf event, "kprobe" or "uprobe" (kernel 4.17).
+func perfKind(name string) (uint32, error) {
+	text, err := os.ReadFile("/sys/bus/event_source/devices/" + name + "/type")
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, at("look for "+name+" events", errNoPerfKind)
+	}
+	if err != nil {
+		return 0, at("look for "+name+" events", err)
+	}
+	kind, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil {
+		return 0, at("look for "+name+" events", err)
+	}
+	return uint32(kind), nil
+}
+
+const selfExe = "/proc/self/exe"
+
+// probed is the function of this process that the uprobe tries are put on.
+//
+//go:noinline
+func probed() error {
+	probedCalls.Add(1)
+	return nil
+}
+
+var probedCalls atomic.Int32 // gives probed a body of more than a return
+
+// probedOffset returns where in the executable file the code of probed begins. It is read off the memory map, which is
+// right for fixed and for position-independent executables alike.
+func probedOffset() (uint64, error) {
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return 0, at("look for this program's code", err)
+	}
+	offset, ok := fileOffset(string(maps), uint64(reflect.ValueOf(probed).Pointer()))
+	if !ok {
+		return 0, at("look for this program's code", errors.New("it is not in a mapped file"))
+	}
+	return offset, nil
+}
+
+// fileOffset turns an address into an offset of the file mapped there, by a /proc/PID/maps text.
+func fileOffset(maps string, addr uint64) (uint64, bool) {
+	for line := range strings.SplitSeq(maps, "\n") {
+		var from, to, offset, inode uint64
+		var perms, dev string
+		if n, _ := fmt.Sscanf(line, "%x-%x %s %x %s %d", &from, &to, &perms, &offset, &dev, &inode); n != 6 {
+			continue
+		}
+		if from <= addr && addr < to {
+			return addr - from + offset, inode != 0
+		}
+	}
+	return 0, false
+}
