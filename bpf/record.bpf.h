@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The ring and the counters that every tool's programs share, and how a record enters the ring. */
+#ifndef SONDE_RECORD_BPF_H
+#define SONDE_RECORD_BPF_H
+
+#include "record.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} records SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+/* Type 0 is the same in every tool: the last process of the followed tree has ended. */
+#define RECORD_TREE_ENDED 0
+
+static __always_inline struct counters *counters_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+static __always_inline void count_lost(__u32 reason)
+{
+	struct counters *c = counters_get();
+
+	if (c && reason < LOST_REASONS)
+		c->lost[reason]++;
+}
+
+/*
+ * Numbers the record, sends `size` bytes of it, and counts it as lost for `reason` where the ring has no room.
+ * The counters are plain per-CPU words: raw tracepoint programs are not preempted on their CPU.
+ * flags 0: the kernel wakes the reader only when it had caught up, which a napping reader has not.
+ */
+static __always_inline long record_send(struct record_header *h, __u64 size, __u16 type, __u32 reason)
+{
+	struct counters *c = counters_get();
+	long err;
+
+	if (!c)
+		return -1;
+	h->type = type;
+	h->cpu = bpf_get_smp_processor_id();
+	h->size = size;
+	h->seq = ++c->seq;
+	err = bpf_ringbuf_output(&records, h, size, 0);
+	if (err && reason < LOST_REASONS)
+		c->lost[reason]++;
+	return err;
+}
+
+#endif

@@ -1,0 +1,256 @@
+package attach
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"sonde/internal/kernel"
+	"sonde/internal/prog"
+)
+
+// Session is a Spec that is running. Close ends it; a process that dies without Close leaves nothing behind either,
+// because the kernel takes down what no descriptor holds any more.
+type Session struct {
+	spec     *prog.Spec
+	coll     *ebpf.Collection
+	links    []io.Closer
+	stats    io.Closer // nil where the kernel keeps no statistics for us
+	statsErr error
+}
+
+// Open loads the Spec's programs and maps into the kernel; nothing is attached yet. It needs CAP_BPF and CAP_PERFMON
+// (before 5.8: CAP_SYS_ADMIN) and, for CO-RE relocation, the kernel's BTF.
+func Open(spec *prog.Spec) (*Session, error) {
+	if err := RaiseMemlock(); err != nil {
+		return nil, err
+	}
+	types, err := kernel.TypesFor(spec.Collection)
+	if err != nil && !errors.Is(err, kernel.ErrNotReduced) {
+		return nil, err
+	}
+	pinned, err := openPins(spec)
+	if err != nil {
+		return nil, err
+	}
+	defer closeMaps(pinned)
+	coll, err := ebpf.NewCollectionWithOptions(spec.Collection, ebpf.CollectionOptions{
+		Programs:        ebpf.ProgramOptions{KernelTypes: types},
+		MapReplacements: pinned,
+	})
+	if err != nil {
+		return nil, loadError(spec.Name, err)
+	}
+	s := &Session{spec: spec, coll: coll}
+	if err := s.fill(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Attach puts the programs on their probes, in the order of the Spec. Where it fails, Close still has to be called.
+func (s *Session) Attach() error {
+	if c, err := ebpf.EnableStats(uint32(statsRunTime)); err == nil {
+		s.stats = c
+	} else {
+		s.statsErr = err
+	}
+	for _, p := range s.spec.Probes {
+		program := s.coll.Programs[p.Program]
+		if program == nil {
+			return fmt.Errorf("%s: no program %q for probe %s", s.spec.Name, p.Program, p.Name)
+		}
+		l, err := attachOne(p, program)
+		if err != nil {
+			return err
+		}
+		s.links = append(s.links, l)
+	}
+	return nil
+}
+
+func attachOne(p prog.Probe, program *ebpf.Program) (io.Closer, error) {
+	switch p.Kind {
+	case prog.RawTracepoint:
+		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: p.Name, Program: program})
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("raw tracepoint %s: this kernel has none of that name", p.Name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("raw tracepoint %s: %w", p.Name, refusal(err))
+		}
+		return l, nil
+	case prog.Tracepoint:
+		l, err := link.Tracepoint(p.Group, p.Name, program, nil)
+		if err != nil {
+			return nil, fmt.Errorf("tracepoint %s:%s: %w", p.Group, p.Name, refusal(err))
+		}
+		return l, nil
+	}
+	return nil, fmt.Errorf("probe %s: kind %d is not known", p.Name, p.Kind)
+}
+
+// Detach takes all programs off their probes at once: some kinds of link wait for an RCU grace period each.
+// Maps and programs stay, so that what is left in them can be read.
+func (s *Session) Detach() error {
+	errs := make([]error, len(s.links))
+	var wg sync.WaitGroup
+	for i, l := range s.links {
+		wg.Go(func() { errs[i] = l.Close() })
+	}
+	wg.Wait()
+	s.links = nil
+	return errors.Join(errs...)
+}
+
+// Close detaches what is still attached and gives back everything. It may be called more than once.
+func (s *Session) Close() error {
+	err := s.Detach()
+	if s.stats != nil {
+		err = errors.Join(err, s.stats.Close())
+		s.stats = nil
+	}
+	if s.coll != nil {
+		s.coll.Close()
+		s.coll = nil
+	}
+	return err
+}
+
+// Map returns a map of the Spec by name, nil if there is none. It stays the Session's.
+func (s *Session) Map(name string) *ebpf.Map { return s.coll.Maps[name] }
+
+// Word reads a 64-bit global variable of the programs.
+func (s *Session) Word(name string) (uint64, error) {
+	v := s.coll.Variables[name]
+	if v == nil {
+		return 0, fmt.Errorf("%s: no variable %q", s.spec.Name, name)
+	}
+	var n uint64
+	if err := v.Get(&n); err != nil {
+		return 0, fmt.Errorf("%s: variable %q: %w", s.spec.Name, name, err)
+	}
+	return n, nil
+}
+
+// SetWord writes a 64-bit global variable of the programs.
+func (s *Session) SetWord(name string, n uint64) error {
+	v := s.coll.Variables[name]
+	if v == nil {
+		return fmt.Errorf("%s: no variable %q", s.spec.Name, name)
+	}
+	return v.Set(n)
+}
+
+// Cost is what the programs have cost in the kernel so far.
+type Cost struct {
+	NS, Runs uint64
+	// Missed counts runs the kernel left out because a program was already running on that CPU (5.12 and later).
+	Missed uint64
+	// Known is false where the kernel would not switch its statistics on; NS and Runs are 0 then.
+	Known bool
+}
+
+// Cost sums run_time_ns, run_cnt and recursion_misses over the programs. Read it before Close.
+func (s *Session) Cost() (Cost, error) {
+	c := Cost{Known: s.stats != nil}
+	for _, p := range s.coll.Programs {
+		st, err := p.Stats()
+		if err != nil {
+			return c, fmt.Errorf("%s: statistics of the programs: %w", s.spec.Name, err)
+		}
+		c.NS += uint64(st.Runtime)
+		c.Runs += st.RunCount
+		c.Missed += st.RecursionMisses
+	}
+	return c, nil
+}
+
+// Memory is the kernel memory that the maps are charged with, in bytes.
+func (s *Session) Memory() (bytes uint64) {
+	for _, m := range s.coll.Maps {
+		if info, err := m.Info(); err == nil {
+			if n, ok := info.Memlock(); ok {
+				bytes += n
+			}
+		}
+	}
+	return bytes
+}
+
+func (s *Session) fill() error {
+	for _, f := range s.spec.Fill {
+		m := s.coll.Maps[f.Map]
+		if m == nil {
+			return fmt.Errorf("%s: no map %q to fill", s.spec.Name, f.Map)
+		}
+		if err := put(m, f); err != nil {
+			return fmt.Errorf("%s: map %s: %w", s.spec.Name, f.Map, err)
+		}
+	}
+	return nil
+}
+
+func put(m *ebpf.Map, f prog.MapFill) error {
+	dir, ok := f.Value.(prog.CgroupPath)
+	if !ok {
+		return m.Put(f.Key, f.Value)
+	}
+	d, err := os.Open(string(dir))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := m.Put(f.Key, uint32(d.Fd())); err != nil {
+		return fmt.Errorf("%s: not a cgroup v2 directory: %w", dir, err)
+	}
+	return nil
+}
+
+// Add puts a key into a map of the running Session unless it is there already; added says which.
+func (s *Session) Add(name string, key, value any) (added bool, err error) {
+	m := s.coll.Maps[name]
+	if m == nil {
+		return false, fmt.Errorf("%s: no map %q", s.spec.Name, name)
+	}
+	err = m.Update(key, value, ebpf.UpdateNoExist)
+	if errors.Is(err, ebpf.ErrKeyExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func openPins(spec *prog.Spec) (map[string]*ebpf.Map, error) {
+	maps := make(map[string]*ebpf.Map, len(spec.Pins))
+	for name, path := range spec.Pins {
+		m, err := ebpf.LoadPinnedMap(path, &ebpf.LoadPinOptions{ReadOnly: true})
+		if err != nil {
+			closeMaps(maps)
+			return nil, fmt.Errorf("--%s %s: %w", name, path, refusal(err))
+		}
+		maps[name] = m
+		want := spec.Collection.Maps[name]
+		if !slices.Contains([]ebpf.MapType{ebpf.Hash, ebpf.LRUHash}, m.Type()) || m.KeySize() != want.KeySize {
+			closeMaps(maps)
+			return nil, fmt.Errorf("--%s %s: a %s map with %d-byte keys; a hash map with %d-byte keys is needed",
+				name, path, m.Type(), m.KeySize(), want.KeySize)
+		}
+		// The programs only ask whether a key is there: values, size and flags may be anything.
+		want.Type, want.ValueSize, want.MaxEntries, want.Flags = m.Type(), m.ValueSize(), m.MaxEntries(), m.Flags()
+		want.Key, want.Value = nil, nil
+	}
+	return maps, nil
+}
+
+func closeMaps(maps map[string]*ebpf.Map) {
+	for _, m := range maps {
+		m.Close()
+	}
+}

@@ -1,0 +1,100 @@
+package exec
+
+import (
+	"fmt"
+	"slices"
+
+	"sonde/internal/prog"
+)
+
+// Options say what the programs are to gather. Whom they trace is target's business.
+type Options struct {
+	Failed      bool     // failed execs too
+	MaxArgBytes int      // of one argument vector; 0 is DefaultMaxArgBytes
+	RingBytes   int      // a power of two of at least a page; 0 is DefaultRingBytes
+	Fields      []string // keys of RowType that will be shown
+	Classic     bool     // ARGS as the classic execsnoop shows them
+}
+
+const (
+	DefaultMaxArgBytes = 128 << 10
+	DefaultRingBytes   = 1 << 20
+
+	// LimitArgBytes is what the programs can carry: 33 chained calls of 32 chunks of 8 KiB, below the kernel's own limit of 6 MiB.
+	LimitArgBytes = 6 << 20
+)
+
+const (
+	wantPaths = 1 << iota // exec.bpf.c: WANT_PATHS
+	wantIDs
+)
+
+// LostReasons are the loss counters of the programs, in their order; the last is target.bpf.h's.
+var LostReasons = []string{"ring_full", "exec_table_full", "arguments_ring_full", "", "", "", "", "tree_table_full"}
+
+// Spec builds what is to be loaded.
+func Spec(opt Options) (*prog.Spec, error) {
+	coll, err := loadBpf()
+	if err != nil {
+		return nil, fmt.Errorf("exec: the embedded object: %w", err)
+	}
+	if opt.MaxArgBytes == 0 {
+		opt.MaxArgBytes = DefaultMaxArgBytes
+	}
+	if opt.RingBytes == 0 {
+		opt.RingBytes = DefaultRingBytes
+	}
+	coll.Maps[bpfMapRecords].MaxEntries = uint32(opt.RingBytes)
+	var want uint32
+	if anyOf(opt.Fields, pathFields) {
+		want |= wantPaths
+	}
+	if anyOf(opt.Fields, idFields) {
+		want |= wantIDs
+	}
+	for name, value := range map[string]uint32{
+		bpfVarWant:        want,
+		bpfVarWantFailed:  uint32(truth(opt.Failed)),
+		bpfVarMaxArgBytes: uint32(opt.MaxArgBytes),
+	} {
+		if err := coll.Variables[name].Set(value); err != nil {
+			return nil, fmt.Errorf("exec: constant %s: %w", name, err)
+		}
+	}
+	if !opt.Failed {
+		// The longest of the programs to verify, and only failed execs need it.
+		delete(coll.Programs, bpfProgExecWalk)
+		walkers := coll.Maps[bpfMapWalkers]
+		for i, slot := range walkers.Contents {
+			if slot.Value == bpfProgExecWalk {
+				walkers.Contents = slices.Delete(walkers.Contents, i, i+1)
+				break
+			}
+		}
+	}
+	return &prog.Spec{
+		Name:       "exec",
+		Collection: coll,
+		// What ends an exec goes on before what begins one, so that no start is left without its end.
+		Probes: []prog.Probe{
+			{Program: bpfProgTargetFork, Kind: prog.RawTracepoint, Name: "sched_process_fork"},
+			{Program: bpfProgTargetExit, Kind: prog.RawTracepoint, Name: "sched_process_exit"},
+			{Program: bpfProgExecExit, Kind: prog.RawTracepoint, Name: "sys_exit"},
+			{Program: bpfProgExecCommit, Kind: prog.RawTracepoint, Name: "sched_process_exec"},
+			{Program: bpfProgExecEnter, Kind: prog.RawTracepoint, Name: "sys_enter"},
+		},
+		Ring:        bpfMapRecords,
+		Counters:    bpfMapCounters,
+		LostReasons: LostReasons,
+	}, nil
+}
+
+// InFlight names the variable that counts execs under way.
+const InFlight = bpfVarInFlight
+
+// TreeLive names the variable that counts the living processes of the followed tree.
+const TreeLive = bpfVarTargetLive
+
+func anyOf(have, wanted []string) bool {
+	return slices.ContainsFunc(have, func(key string) bool { return slices.Contains(wanted, key) })
+}
