@@ -35,8 +35,12 @@ var tracefsOnce = sync.OnceValues(func() (string, error) {
 	if debug := "/sys/kernel/debug/tracing"; isTracefs(debug) {
 		return debug, nil
 	}
-	return "", fmt.Errorf("tracefs is not mounted and cannot be mounted privately: %w; %s", err, tracefsRemedy)
+	return "", fmt.Errorf("%w and cannot be mounted privately: %w; %s", ErrTracefsUnmounted, err, tracefsRemedy)
 })
+
+// ErrTracefsUnmounted is wrapped by TracefsDir's error. With it comes the reason why the private mount failed:
+// unix.EPERM without CAP_SYS_ADMIN, unix.ENODEV where the kernel has no tracefs.
+var ErrTracefsUnmounted = errors.New("tracefs is not mounted")
 
 const tracefsRemedy = "run with CAP_SYS_ADMIN, or `mount -t tracefs nodev /sys/kernel/tracing`"
 
@@ -105,7 +109,7 @@ func mountTracefs() (string, error) {
 	ctx, err := unix.Fsopen("tracefs", unix.FSOPEN_CLOEXEC)
 	switch {
 	case errors.Is(err, unix.ENODEV):
-		return "", errors.New("this kernel has no tracefs (CONFIG_TRACING)")
+		return "", fmt.Errorf("this kernel has none (CONFIG_TRACING): %w", err)
 	case err != nil:
 		return "", fmt.Errorf("fsopen: %w", err)
 	}
@@ -124,6 +128,20 @@ func mountTracefs() (string, error) {
 		return "", fmt.Errorf("%s does not lead to the mount; is /proc mounted?", dir)
 	}
 	return dir, nil
+}
+
+// CheckTracefs returns nil where tracefs is there and this process may read it. The error wraps fs.ErrPermission where it
+// may not: only root may, on most systems.
+func CheckTracefs() error {
+	dir, err := TracefsDir()
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(filepath.Join(dir, "events"))
+	if err != nil {
+		return fmt.Errorf("tracefs: %w", err)
+	}
+	return f.Close()
 }
 
 // TracepointID returns the number by which perf_event_open(2) knows the tracepoint group:name. The error wraps
