@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,50 +25,41 @@ type trial struct {
 	absent, remedy string
 }
 
-var (
-	tracing  = []kernel.Capability{kernel.CapBPF, kernel.CapPerfmon}
-	upgrade  = "use a kernel that has it"
-	trialFor = map[kernel.Feature]*trial{}
-)
+// tracingCaps are what tracing programs need (kernel 5.8).
+var tracingCaps = []kernel.Capability{kernel.CapBPF, kernel.CapPerfmon}
 
 // trials is the table of all features, in the order in which they are reported.
 var trials = []trial{
 	{kernel.BTF, nil, tryBTF,
 		"this kernel does not show its types in " + kernel.VmlinuxBTF, "use a kernel built with CONFIG_DEBUG_INFO_BTF"},
-	{kernel.Tracefs, []kernel.Capability{kernel.CapSysAdmin}, tryTracefs,
+	{kernel.Tracefs, nil, tryTracefs,
 		"there is no tracefs", "`mount -t tracefs nodev /sys/kernel/tracing`, on a kernel built with CONFIG_TRACING"},
-	{kernel.Tracepoint, tracing, tryTracepoint,
+	{kernel.Tracepoint, tracingCaps, tryTracepoint,
 		"this kernel does not run BPF programs on tracepoints", "use a kernel built with CONFIG_BPF_EVENTS"},
-	{kernel.RawTracepoint, tracing, tryRawTracepoint,
+	{kernel.RawTracepoint, tracingCaps, tryRawTracepoint,
 		"this kernel does not run BPF programs on raw tracepoints", "use a kernel built with CONFIG_BPF_EVENTS"},
-	{kernel.Kprobe, tracing, tryKprobe,
+	{kernel.Kprobe, tracingCaps, tryKprobe,
 		"this kernel is built without kprobes", "use a kernel built with CONFIG_KPROBES and CONFIG_KPROBE_EVENTS"},
-	{kernel.KprobeMulti, tracing, tryKprobeMulti,
+	{kernel.KprobeMulti, tracingCaps, tryKprobeMulti,
 		"this kernel cannot put one program on many functions at once", "use a kernel from 5.18 on, built with CONFIG_FPROBE"},
-	{kernel.Fentry, tracing, tryFentry,
+	{kernel.Fentry, tracingCaps, tryFentry,
 		"this kernel does not call BPF programs from function entries", "use a kernel with BTF and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"},
-	{kernel.FmodRet, tracing, tryFmodRet,
+	{kernel.FmodRet, tracingCaps, tryFmodRet,
 		"this kernel does not let BPF programs modify the return of security hooks", "use a kernel with BTF and CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"},
-	{kernel.LSM, tracing, tryLSM,
+	{kernel.LSM, tracingCaps, tryLSM,
 		"this kernel is built without BPF LSM", "use a kernel built with CONFIG_BPF_LSM"},
-	{kernel.Uprobe, tracing, tryUprobe,
+	{kernel.Uprobe, tracingCaps, tryUprobe,
 		"this kernel is built without uprobes", "use a kernel built with CONFIG_UPROBE_EVENTS"},
-	{kernel.UprobeMulti, tracing, tryUprobeMulti,
+	{kernel.UprobeMulti, tracingCaps, tryUprobeMulti,
 		"this kernel cannot put one program on many places of an executable at once", "use a kernel from 6.6 on"},
-	{kernel.RingBuffer, []kernel.Capability{kernel.CapBPF}, tryRingBuffer,
+	{kernel.RingBuffer, tracingCaps, tryRingBuffer,
 		"this kernel has no BPF ring buffer", "use a kernel from 5.8 on"},
-	{kernel.ReadKernel, tracing, tryReadKernel,
-		"this kernel does not let BPF programs read its memory", upgrade},
-	{kernel.OverrideReturn, tracing, tryOverrideReturn,
+	{kernel.ReadKernel, tracingCaps, tryReadKernel,
+		"this kernel does not let BPF programs read its memory", "use a kernel from 5.5 on"},
+	{kernel.OverrideReturn, tracingCaps, tryOverrideReturn,
 		"this kernel has no bpf_override_return", "use a kernel built with CONFIG_BPF_KPROBE_OVERRIDE, or fmod_ret or BPF LSM instead"},
 	{kernel.Stats, []kernel.Capability{kernel.CapSysAdmin, kernel.CapBPF}, tryStats,
 		"this kernel does not count the run time of BPF programs", "use a kernel from 5.8 on"},
-}
-
-func init() {
-	for i := range trials {
-		trialFor[trials[i].feature] = &trials[i]
-	}
 }
 
 // Try finds out whether the running kernel, with the privileges held, allows one feature, by using it: it loads a small
@@ -77,12 +69,13 @@ func init() {
 //
 // A feature is Absent where the kernel cannot do it or refuses it to everybody, Untried where privileges are missing.
 func Try(f kernel.Feature) kernel.Finding {
-	t := trialFor[f]
-	if t == nil {
-		return kernel.Finding{Feature: f, State: kernel.Untried, Reason: "there is no such feature"}
+	for i := range trials {
+		if t := &trials[i]; t.feature == f {
+			memlock := RaiseMemlock()
+			return t.finding(t.do(), memlock)
+		}
 	}
-	memlock := RaiseMemlock()
-	return t.finding(t.do(), memlock)
+	return kernel.Finding{Feature: f, State: kernel.Untried, Reason: "sonde knows no such feature"}
 }
 
 // TryAll tries every feature, all at the same time, and returns what it found in a fixed order.
@@ -111,11 +104,11 @@ func (t *trial) finding(err, memlock error) kernel.Finding {
 	case errors.As(err, &known):
 		found.State, found.Reason, found.Remedy = known.State, known.Reason, known.Remedy
 	case errors.Is(err, errNeverRan):
-		found.State, found.Reason = kernel.Absent, errNeverRan.Error()
+		found.State, found.Reason, found.Remedy = kernel.Absent, errNeverRan.Error(), "use another kernel"
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		found.State, found.Reason, found.Remedy = t.refused(err, memlock, currentPrivileges())
 	case shortOfResources(err):
-		found.State, found.Reason, found.Remedy = kernel.Untried, "it could not be tried: "+err.Error(), "free resources and try again"
+		found.State, found.Reason, found.Remedy = kernel.Untried, "the try failed for want of resources: "+err.Error(), "free them and try again"
 	case saysNoSuchThing(err):
 		found.State, found.Reason, found.Remedy = kernel.Absent, t.absent, t.remedy
 	default:
@@ -126,7 +119,7 @@ func (t *trial) finding(err, memlock error) kernel.Finding {
 
 // saysNoSuchThing tells the errors by which kernel and library say that they do not know a thing.
 func saysNoSuchThing(err error) bool {
-	for _, e := range []error{ebpf.ErrNotSupported, errNoPerfKind, unix.EINVAL, unix.EOPNOTSUPP, unix.ENOSYS, btf.ErrNotFound, fs.ErrNotExist} {
+	for _, e := range []error{ebpf.ErrNotSupported, unix.EINVAL, unix.ENODEV, unix.EOPNOTSUPP, unix.ENOSYS, btf.ErrNotFound, fs.ErrNotExist} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -157,27 +150,41 @@ func currentPrivileges() privileges {
 
 // refused finds the most likely reason for an EPERM or EACCES.
 func (t *trial) refused(err, memlock error, p privileges) (state kernel.State, reason, remedy string) {
-	missing := p.caps.Missing(t.needs...)
+	needs := t.needs
+	var more *needsError
+	if errors.As(err, &more) {
+		needs = append(slices.Clone(needs), more.capability)
+	}
+	missing := p.caps.Missing(needs...)
 	switch {
 	case len(missing) > 0:
-		return kernel.Untried, "it cannot be tried without " + kernel.CapabilityList(missing), "run as root, or with " + kernel.CapabilityList(missing)
+		are := " is missing"
+		if len(missing) > 1 {
+			are = " are missing"
+		}
+		list := kernel.CapabilityList(missing)
+		return kernel.Untried, list + are, "run as root, or with " + list
 	case p.userNS:
-		return kernel.Untried, "the capabilities of a user namespace do not count for it", "run in the initial user namespace, outside the container"
+		return kernel.Untried, "the capabilities held count only inside this user namespace", "run in the initial user namespace, outside the container"
 	case p.lockdown == kernel.LockdownIntegrity || p.lockdown == kernel.LockdownConfidentiality:
-		return kernel.Absent, fmt.Sprintf("this kernel refuses it in lockdown mode %s (%s)", p.lockdown, refusal(err)),
+		return kernel.Absent, fmt.Sprintf("this kernel refuses it in lockdown mode %s (%s)", p.lockdown, refusedStep(err)),
 			"boot without lockdown= and without Secure Boot, which switches lockdown on"
-	case memlock != nil:
+	case memlock != nil: // before the next, because it is a plain EPERM too
 		return kernel.Untried, memlock.Error(), "run with CAP_SYS_RESOURCE, or after `ulimit -l unlimited`"
+	case !p.caps.Has(kernel.CapSysAdmin):
+		// What the documented capabilities allow, some kernels still keep for CAP_SYS_ADMIN: 6.18 for one wants it for uprobe
+		// perf events, and distributions add settings of their own.
+		return kernel.Untried, fmt.Sprintf("this kernel refuses it (%s) without CAP_SYS_ADMIN", refusedStep(err)), "run as root, or with CAP_SYS_ADMIN"
 	case p.seccomped:
-		return kernel.Untried, fmt.Sprintf("it was refused (%s), probably by the seccomp filter that is on this process", refusal(err)),
+		return kernel.Untried, fmt.Sprintf("the kernel refused it (%s), probably for the seccomp filter that is on this process", refusedStep(err)),
 			"run outside the container, or with a seccomp profile that allows bpf and perf_event_open"
 	}
-	return kernel.Absent, fmt.Sprintf("refused by this kernel (%s), although the capabilities are there", refusal(err)),
+	return kernel.Absent, fmt.Sprintf("this kernel refuses it (%s), although the capabilities are there", refusedStep(err)),
 		"use another kernel, or lift the security policy that forbids it"
 }
 
-// refusal says which errno came at which step: "EPERM when it tried to attach the program".
-func refusal(err error) string {
+// refusedStep says which errno came at which step: "EPERM when it tried to attach the program".
+func refusedStep(err error) string {
 	name := "EPERM"
 	if errors.Is(err, unix.EACCES) {
 		name = "EACCES"

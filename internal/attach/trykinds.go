@@ -19,14 +19,21 @@ const probedCall = "getpgid"
 func tryBTF() error {
 	err := kernel.CheckBTF()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return at("read "+kernel.VmlinuxBTF, err)
+		return atStep("read "+kernel.VmlinuxBTF, err)
 	}
 	return err
 }
 
 func tryTracefs() error {
-	_, err := kernel.TracefsDir()
-	return err
+	return tracefsFailed("read tracefs", kernel.CheckTracefs())
+}
+
+// tracefsFailed says for which capability a refusal by tracefs asks: one to mount it, or one to read it.
+func tracefsFailed(step string, err error) error {
+	if errors.Is(err, kernel.ErrTracefsUnmounted) {
+		return needing(kernel.CapSysAdmin, atStep("mount tracefs privately", err))
+	}
+	return needing(kernel.CapDACReadSearch, atStep(step, err))
 }
 
 // counting makes a rig and loads into it a program that counts this process.
@@ -49,7 +56,7 @@ func counting(spec ebpf.ProgramSpec) (*rig, *ebpf.Program, error) {
 func tryTracepoint() error {
 	id, err := kernel.TracepointID("task", "task_rename")
 	if err != nil {
-		return at("find the tracepoint in tracefs", err)
+		return tracefsFailed("find the tracepoint in tracefs", err)
 	}
 	r, prog, err := counting(ebpf.ProgramSpec{Type: ebpf.TracePoint})
 	if err != nil {
@@ -77,7 +84,7 @@ func tryRawTracepoint() error {
 // linked keeps a link that was just made.
 func (r *rig) linked(l link.Link, err error) error {
 	if err != nil {
-		return at("attach the program", err)
+		return atStep("attach the program", err)
 	}
 	r.keep(l)
 	return nil
@@ -85,8 +92,8 @@ func (r *rig) linked(l link.Link, err error) error {
 
 func tryKprobe() error {
 	// First, because this needs no privilege: where it is missing, that can be said to anybody.
-	if _, err := perfKind("kprobe"); err != nil {
-		return err
+	if _, err := kernel.PerfEventType("kprobe"); err != nil {
+		return atStep("look for kprobe events", err)
 	}
 	r, prog, err := counting(ebpf.ProgramSpec{Type: ebpf.Kprobe})
 	if err != nil {
@@ -156,8 +163,8 @@ func tryLSM() error {
 }
 
 func tryUprobe() error {
-	if _, err := perfKind("uprobe"); err != nil {
-		return err
+	if _, err := kernel.PerfEventType("uprobe"); err != nil {
+		return atStep("look for uprobe events", err)
 	}
 	offset, err := probedOffset()
 	if err != nil {
@@ -186,7 +193,7 @@ func tryUprobeMulti() error {
 	defer r.close()
 	exe, err := link.OpenExecutable(selfExe)
 	if err != nil {
-		return at("open this program's file", err)
+		return atStep("open this program's file", err)
 	}
 	// Not limited to this process by the link: kernels from 6.6 to 6.10 took that to mean one thread. The program looks itself.
 	if err := r.linked(exe.UprobeMulti(nil, prog, &link.UprobeMultiOptions{Addresses: []uint64{offset}})); err != nil {
@@ -198,7 +205,7 @@ func tryUprobeMulti() error {
 func tryRingBuffer() error {
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "sonde_try", Type: ebpf.RingBuf, MaxEntries: uint32(os.Getpagesize())})
 	if err != nil {
-		return at("make a ring buffer", err)
+		return atStep("make a ring buffer", err)
 	}
 	return m.Close()
 }
@@ -251,7 +258,7 @@ func tryOverrideReturn() error {
 func tryStats() error {
 	on, err := ebpf.EnableStats(unix.BPF_STATS_RUN_TIME)
 	if err != nil {
-		return at("switch BPF statistics on", err)
+		return atStep("switch BPF statistics on", err)
 	}
 	defer on.Close()
 	r, prog, err := counting(ebpf.ProgramSpec{Type: ebpf.SocketFilter, Instructions: asm.Instructions{
@@ -263,11 +270,11 @@ func tryStats() error {
 	}
 	defer r.close()
 	if err := filterOneMessage(prog); err != nil {
-		return at("trigger the program", err)
+		return atStep("trigger the program", err)
 	}
 	stats, err := prog.Stats()
 	if err != nil {
-		return at("read the program's statistics", err)
+		return atStep("read the program's statistics", err)
 	}
 	if stats.RunCount == 0 {
 		return errors.New("they were switched on and counted nothing")

@@ -3,17 +3,17 @@ package attach
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"reflect"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"sonde/internal/kernel"
 )
 
 // perfProbe is a perf event that runs a program, as one descriptor.
@@ -26,14 +26,14 @@ func (r *rig) openPerf(attr *unix.PerfEventAttr, pid, cpu int, prog *ebpf.Progra
 	attr.Size = uint32(unsafe.Sizeof(*attr))
 	fd, err := unix.PerfEventOpen(attr, pid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
-		return at("make the perf event", err)
+		return atStep("make the perf event", err)
 	}
 	r.keep(perfProbe(fd))
 	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_SET_BPF, prog.FD()); err != nil {
-		return at("attach the program", err)
+		return atStep("attach the program", err)
 	}
 	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_ENABLE, 0); err != nil {
-		return at("enable the perf event", err)
+		return atStep("enable the perf event", err)
 	}
 	return nil
 }
@@ -46,9 +46,9 @@ func (r *rig) perfTracepoint(id uint64, prog *ebpf.Program) error {
 
 // perfKprobe attaches to the entry of a kernel function.
 func (r *rig) perfKprobe(symbol string, prog *ebpf.Program) error {
-	kind, err := perfKind("kprobe")
+	kind, err := kernel.PerfEventType("kprobe")
 	if err != nil {
-		return err
+		return atStep("look for kprobe events", err)
 	}
 	name, err := unix.BytePtrFromString(symbol)
 	if err != nil {
@@ -62,9 +62,9 @@ func (r *rig) perfKprobe(symbol string, prog *ebpf.Program) error {
 
 // perfUprobe attaches to an offset in this process's executable, for this process only.
 func (r *rig) perfUprobe(offset uint64, prog *ebpf.Program) error {
-	kind, err := perfKind("uprobe")
+	kind, err := kernel.PerfEventType("uprobe")
 	if err != nil {
-		return err
+		return atStep("look for uprobe events", err)
 	}
 	path, err := unix.BytePtrFromString(selfExe)
 	if err != nil {
@@ -74,25 +74,6 @@ func (r *rig) perfUprobe(offset uint64, prog *ebpf.Program) error {
 	pin.Pin(path)
 	defer pin.Unpin()
 	return r.openPerf(&unix.PerfEventAttr{Type: kind, Ext1: uint64(uintptr(unsafe.Pointer(path))), Ext2: offset}, os.Getpid(), -1, prog)
-}
-
-// errNoPerfKind is the outcome where the kernel has no such kind of perf event.
-var errNoPerfKind = errors.New("the kernel has no such kind of perf event")
-
-// perfKind returns the number of a dynamic kind of perf event, "kprobe" or "uprobe" (kernel 4.17).
-func perfKind(name string) (uint32, error) {
-	text, err := os.ReadFile("/sys/bus/event_source/devices/" + name + "/type")
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, at("look for "+name+" events", errNoPerfKind)
-	}
-	if err != nil {
-		return 0, at("look for "+name+" events", err)
-	}
-	kind, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
-	if err != nil {
-		return 0, at("look for "+name+" events", err)
-	}
-	return uint32(kind), nil
 }
 
 const selfExe = "/proc/self/exe"
@@ -112,11 +93,11 @@ var probedCalls atomic.Int32 // gives probed a body of more than a return
 func probedOffset() (uint64, error) {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
-		return 0, at("look for this program's code", err)
+		return 0, atStep("look for this program's code", err)
 	}
 	offset, ok := fileOffset(string(maps), uint64(reflect.ValueOf(probed).Pointer()))
 	if !ok {
-		return 0, at("look for this program's code", errors.New("it is not in a mapped file"))
+		return 0, atStep("look for this program's code", errors.New("it is not in a mapped file"))
 	}
 	return offset, nil
 }

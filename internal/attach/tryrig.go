@@ -11,6 +11,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
+
+	"sonde/internal/kernel"
 )
 
 // A rig is what one try has made: a counter, programs that add to it, and what they are attached by. close undoes it all.
@@ -26,7 +28,7 @@ func newRig() (*rig, error) {
 	// Two words: the counter, and a switch that nobody ever turns on (see overrideNobody).
 	hits, err := ebpf.NewMap(&ebpf.MapSpec{Name: "sonde_try", Type: ebpf.Array, KeySize: 4, ValueSize: 16, MaxEntries: 1})
 	if err != nil {
-		return nil, at("make a map", err)
+		return nil, atStep("make a map", err)
 	}
 	return &rig{hits: hits, closers: []io.Closer{hits}}, nil
 }
@@ -46,7 +48,7 @@ func (r *rig) load(spec ebpf.ProgramSpec) (*ebpf.Program, error) {
 	spec.KernelVersion = 1 // else the library looks it up; no kernel since 5.0 reads it
 	prog, err := ebpf.NewProgramWithOptions(&spec, ebpf.ProgramOptions{LogDisabled: true})
 	if err != nil {
-		return nil, at("load the program", err)
+		return nil, atStep("load the program", err)
 	}
 	r.keep(prog)
 	return prog, nil
@@ -57,11 +59,11 @@ func (r *rig) ran(act func() error) error {
 	// The first time proves it; the others are for probes that take effect a moment after the attach returned.
 	for range 3 {
 		if err := act(); err != nil {
-			return at("trigger the probe", err)
+			return atStep("trigger the probe", err)
 		}
 		var value [2]uint64
 		if err := r.hits.Lookup(uint32(0), &value); err != nil {
-			return at("read the counter", err)
+			return atStep("read the counter", err)
 		}
 		if value[0] > 0 {
 			return nil
@@ -71,7 +73,7 @@ func (r *rig) ran(act func() error) error {
 }
 
 // errNeverRan is the outcome of an attach that succeeded and had no effect.
-var errNeverRan = errors.New("it attached without an error but never ran")
+var errNeverRan = errors.New("the program attached without an error but never ran")
 
 // stageError says at which step of a try something failed.
 type stageError struct {
@@ -79,10 +81,33 @@ type stageError struct {
 	err  error
 }
 
-func at(step string, err error) error { return &stageError{step, err} }
+// atStep returns err with the step in front, and nil for nil.
+func atStep(step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &stageError{step, err}
+}
 
 func (e *stageError) Error() string { return fmt.Sprintf("%s: %v", e.step, e.err) }
 func (e *stageError) Unwrap() error { return e.err }
+
+// needsError adds to a refusal a capability that the step needed and the rest of the try does not.
+type needsError struct {
+	capability kernel.Capability
+	err        error
+}
+
+// needing returns err with the capability, and nil for nil.
+func needing(c kernel.Capability, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &needsError{c, err}
+}
+
+func (e *needsError) Error() string { return e.err.Error() }
+func (e *needsError) Unwrap() error { return e.err }
 
 // countSelf returns a program that adds one to hits when the running process is this one, and returns 0 in any case: for a
 // tracing program that means nothing, for fmod_ret and LSM it means "go on".
