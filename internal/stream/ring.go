@@ -1,0 +1,120 @@
+package stream
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+
+	"sonde/internal/prog"
+)
+
+// The layout is ABI: include/uapi/linux/bpf.h (BPF_RINGBUF_*) and bpf_ringbuf_reserve's documentation. Every record
+// starts at a multiple of 8 with 8 bytes: a length whose top two bits are flags, and a page offset for the kernel.
+const (
+	busyBit    = 1 << 31
+	discardBit = 1 << 30
+	lengthMask = discardBit - 1
+	wordSize   = 8
+
+	// HeaderSize is that of struct record_header in bpf/record.h, in bytes.
+	HeaderSize = 24
+)
+
+// The consumer position is told to the kernel after so many records, or an eighth of the ring: often enough that
+// programs find room while a full ring is being drained, rarely enough that the shared cache line costs nothing.
+const publishRecords = 256
+
+// ErrCorrupt is what Drain's error wraps when the ring's own bookkeeping makes no sense. Nothing after it can be read.
+var ErrCorrupt = errors.New("ring buffer is corrupt")
+
+// ring is the reading side of one ring buffer, in memory that someone else maps and writes.
+type ring struct {
+	producer, consumer *atomic.Uintptr // unsigned long in the kernel
+	data               []byte          // one lap; its length is a power of two
+
+	pos       uintptr // the next record; the shared word may lag behind, and is never trusted
+	busy      bool
+	malformed uint64
+	wrapped   []byte // a record that crosses the end of data, put together
+}
+
+// drain hands over what was committed when it was called. It stops at the first record that is still being written.
+func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
+	r.busy = false
+	size := uintptr(len(r.data))
+	end := r.producer.Load()
+	if end-r.pos > size {
+		return 0, fmt.Errorf("%w: written up to %d, read up to %d, %d bytes long", ErrCorrupt, end, r.pos, size)
+	}
+	published, since := r.pos, 0
+	for r.pos != end && err == nil {
+		at := r.pos & (size - 1)
+		// Atomic, and before anything else of the record: it pairs with the kernel's exchange that clears busyBit.
+		word := (*atomic.Uint32)(unsafe.Pointer(&r.data[at])).Load()
+		if word&busyBit != 0 {
+			r.busy = true
+			break
+		}
+		length := uintptr(word & lengthMask)
+		step := (wordSize + length + 7) &^ 7
+		if step > end-r.pos {
+			err = fmt.Errorf("%w: record of %d bytes at %d, written up to %d", ErrCorrupt, length, r.pos, end)
+			break
+		}
+		r.pos += step
+		if word&discardBit == 0 {
+			if rec, ok := decode(r.body(at+wordSize, length)); ok {
+				n++
+				err = f(rec)
+			} else {
+				r.malformed++
+			}
+		}
+		if since++; since == publishRecords || r.pos-published >= size/8 {
+			r.consumer.Store(r.pos)
+			published, since = r.pos, 0
+		}
+	}
+	if published != r.pos {
+		r.consumer.Store(r.pos)
+	}
+	return n, err
+}
+
+// body is the length bytes from at, which may reach beyond the end of the lap (by less than a lap).
+func (r *ring) body(at, length uintptr) []byte {
+	size := uintptr(len(r.data))
+	at &= size - 1
+	if first := size - at; length > first {
+		r.wrapped = append(r.wrapped[:0], r.data[at:]...)
+		r.wrapped = append(r.wrapped, r.data[:length-first]...)
+		return r.wrapped
+	}
+	return r.data[at : at+length : at+length]
+}
+
+// pending is the number of bytes between reader and writers, record words included.
+func (r *ring) pending() int {
+	n := r.producer.Load() - r.pos
+	return int(min(n, uintptr(len(r.data))))
+}
+
+// decode splits off struct record_header. A record may be shorter than its reservation, never longer.
+func decode(b []byte) (prog.Record, bool) {
+	if len(b) < HeaderSize {
+		return prog.Record{}, false
+	}
+	size := binary.NativeEndian.Uint32(b[4:])
+	if size < HeaderSize || uint64(size) > uint64(len(b)) {
+		return prog.Record{}, false
+	}
+	return prog.Record{
+		Type: binary.NativeEndian.Uint16(b[0:]),
+		CPU:  binary.NativeEndian.Uint16(b[2:]),
+		Seq:  binary.NativeEndian.Uint64(b[8:]),
+		Time: binary.NativeEndian.Uint64(b[16:]),
+		Body: b[HeaderSize:size:size],
+	}, true
+}
