@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
@@ -16,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const module = "sonde"
@@ -41,7 +44,9 @@ type room struct {
 	rooms   []string
 	outside []string // "/..." as in go list: with all below it
 	not     []string
-	// object says that the code bpf2go generated may import cilium/ebpf: it embeds the room's BPF object.
+	// loads says that the room may load: others use of cilium/ebpf only what describes a program or a map (specs).
+	loads bool
+	// object says that the room embeds a BPF object: the code that bpf2go made for it can load it.
 	object bool
 	why    string
 }
@@ -72,7 +77,7 @@ var rooms = []room{
 	{
 		dir:     "internal/tool",
 		rooms:   []string{"internal/target", "internal/stream", "internal/print", "internal/prog"},
-		outside: []string{sys},
+		outside: []string{sys, cilium},
 		object:  true,
 		why:     "a ready tool ends in a prog.Spec and turns records into rows; attaching, instructions and the terminal are not its affair",
 	},
@@ -85,26 +90,29 @@ var rooms = []room{
 	{
 		dir:     "internal/target",
 		rooms:   []string{"internal/prog", "internal/kernel"},
-		outside: []string{sys},
+		outside: []string{sys, cilium},
 		why:     "target turns a choice of processes into constants and map entries of a Spec; it neither parses a command line, nor attaches, nor prints",
 	},
 	{
 		dir:     "internal/attach",
 		rooms:   []string{"internal/prog", "internal/kernel", "internal/symbol"},
 		outside: []string{cilium + "/...", sys},
+		loads:   true,
 		why:     "attach owns the file descriptors; what is in a record and how it looks is not its affair",
 	},
 	{
 		dir:     "internal/stream",
 		rooms:   []string{"internal/prog"},
 		outside: []string{cilium + "/...", sys},
+		loads:   true,
 		why:     "stream turns buffers into prog.Records; it knows no text and no symbols",
 	},
 	{
-		dir:   "internal/print",
-		rooms: []string{"internal/prog"},
-		not:   []string{"os/exec", "net"},
-		why:   "a sink sees rows and an io.Writer; it works the same without a kernel",
+		dir:     "internal/print",
+		rooms:   []string{"internal/prog"},
+		outside: []string{sys}, // names of errors, O_ flags
+		not:     []string{"os/exec", "net"},
+		why:     "a sink sees rows and an io.Writer; it works the same without a kernel",
 	},
 	{
 		dir:     "internal/prog",
@@ -129,6 +137,7 @@ var never = map[string]string{
 type source struct {
 	pkg, file string // pkg is the folder: "internal/cli"
 	imports   []string
+	loads     []string // what it uses of cilium/ebpf that needs a kernel: NewMap, Program, ...
 }
 
 // check returns one line for each import that the rules do not allow.
@@ -147,6 +156,12 @@ func check(sources []source) []string {
 			if why := r.refuses(s, path); why != "" {
 				bad = append(bad, fmt.Sprintf("%s: room %s may not import %s: %s", s.file, r.dir, path, why))
 			}
+		}
+		if r.loads || r.object && generated(s.file) {
+			continue
+		}
+		for _, name := range s.loads {
+			bad = append(bad, fmt.Sprintf("%s: room %s may not use ebpf.%s, only specs: %s", s.file, r.dir, name, r.why))
 		}
 	}
 	return bad
@@ -172,8 +187,6 @@ func (r *room) refuses(s source, path string) string {
 		if slices.Contains(r.not, path) {
 			return r.why
 		}
-		return ""
-	case r.object && path == cilium && generated(s.file):
 		return ""
 	}
 	for _, allowed := range r.outside {
@@ -218,7 +231,7 @@ func TestLayers(t *testing.T) {
 			if strings.HasSuffix(name, "_test.go") {
 				continue
 			}
-			sources = append(sources, source{p.folder(), filepath.Join(p.folder(), name), importsOf(t, filepath.Join(p.Dir, name))})
+			sources = append(sources, readSource(t, p, name))
 		}
 	}
 	if len(sources) < 10 {
@@ -267,7 +280,6 @@ func TestCheckRefuses(t *testing.T) {
 		{"internal/cli", "run.go", cilium, "neither BPF"},
 		{"internal/cli", "run.go", "sonde/internal/vmtest", "for tests only"},
 		{"internal/tool/exec", "exec.go", "sonde/internal/attach", "ends in a prog.Spec"},
-		{"internal/tool/exec", "exec.go", cilium, "ends in a prog.Spec"},
 		{"internal/tool/exec", "exec_x86_bpfel.go", cilium + "/link", "ends in a prog.Spec"},
 		{"internal/tool/exec", "exec.go", "sonde/internal/tool/doctor", "ends in a prog.Spec"},
 		{"internal/tool/doctor", "doctor.go", cilium, "loads nothing"},
@@ -286,7 +298,7 @@ func TestCheckRefuses(t *testing.T) {
 
 		{"cmd/sonde", "main.go", "sonde/internal/cli", ""},
 		{"internal/tool", "tool.go", "sonde/internal/tool/exec", ""},
-		{"internal/tool/exec", "exec_x86_bpfel.go", cilium, ""},
+		{"internal/tool/exec", "exec.go", cilium, ""},
 		{"internal/tool/doctor", "doctor.go", "sonde/internal/attach", ""},
 		{"internal/attach", "link.go", cilium + "/link", ""},
 		{"internal/prog", "spec.go", cilium + "/btf", ""},
@@ -294,13 +306,42 @@ func TestCheckRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		file := tt.pkg + "/" + tt.file
-		got := check([]source{{tt.pkg, file, []string{"fmt", tt.path}}})
+		got := check([]source{{pkg: tt.pkg, file: file, imports: []string{"fmt", tt.path}}})
 		switch {
 		case tt.want == "" && len(got) != 0:
 			t.Errorf("%s importing %s is refused: %v", file, tt.path, got)
 		case tt.want != "" && (len(got) != 1 || !strings.Contains(got[0], tt.want) || !strings.HasPrefix(got[0], file)):
 			t.Errorf("%s importing %s: got %q, want one line with %q", file, tt.path, got, tt.want)
 		}
+	}
+
+	loads := []struct {
+		file    string
+		refused bool
+	}{
+		{"internal/tool/exec/spec.go", true},
+		{"internal/tool/exec/bpf_x86_bpfel.go", false},
+		{"internal/tool/doctor/bpf_x86_bpfel.go", true},
+		{"internal/target/target.go", true},
+		{"internal/attach/session.go", false},
+	}
+	for _, tt := range loads {
+		got := check([]source{{pkg: filepath.Dir(tt.file), file: tt.file, loads: []string{"NewMap"}}})
+		if refused := len(got) == 1 && strings.Contains(got[0], "ebpf.NewMap"); refused != tt.refused {
+			t.Errorf("%s using ebpf.NewMap: got %q", tt.file, got)
+		}
+	}
+}
+
+func TestReadSource(t *testing.T) {
+	p := goPackage{ImportPath: "sonde/internal/target", Dir: t.TempDir()}
+	text := "package target\nimport e \"github.com/cilium/ebpf\"\nvar spec e.MapSpec\nvar m, err = e.NewMap(&spec)\n"
+	if err := os.WriteFile(filepath.Join(p.Dir, "a.go"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := source{"internal/target", "internal/target/a.go", []string{cilium}, []string{"NewMap"}}
+	if diff := cmp.Diff(want, readSource(t, p, "a.go"), cmp.AllowUnexported(source{})); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -360,19 +401,40 @@ func goList(t *testing.T, args ...string) []goPackage {
 	}
 }
 
-func importsOf(t *testing.T, file string) []string {
+func readSource(t *testing.T, p goPackage, name string) source {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var paths []string
+	s := source{pkg: p.folder(), file: filepath.Join(p.folder(), name)}
+	ebpf := ""
 	for _, spec := range f.Imports {
 		path, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
 			t.Fatal(err)
 		}
-		paths = append(paths, path)
+		s.imports = append(s.imports, path)
+		if path == cilium {
+			ebpf = "ebpf"
+			if spec.Name != nil {
+				ebpf = spec.Name.Name
+			}
+		}
 	}
-	return paths
+	ast.Inspect(f, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := sel.X.(*ast.Ident); ok && ebpf != "" && x.Name == ebpf && needsKernel(sel.Sel.Name) {
+				s.loads = append(s.loads, sel.Sel.Name)
+			}
+		}
+		return true
+	})
+	return s
+}
+
+// needsKernel says whether a name of package cilium/ebpf makes or is an object of the kernel.
+func needsKernel(name string) bool {
+	return slices.Contains([]string{"Map", "Program", "Collection", "LoadCollection"}, name) ||
+		strings.HasPrefix(name, "New") || strings.HasPrefix(name, "LoadPinned")
 }
