@@ -4,8 +4,11 @@ package stream
 //
 // The caller releases up to a watermark: the time of which it knows that nothing older is still to come (see
 // Watermark). With an exact watermark the output is exactly ordered; Forced and Late count what could not be.
+//
+// Items come out through the function given to each call. It is the last to see an item, so it may put its memory on
+// a free list (Copies.Give). It must not call the Order. When it fails, that item is gone, the others stay, and the
+// error is returned.
 type Order[T any] struct {
-	out      func(T) error
 	maxItems int
 	maxBytes int
 
@@ -18,42 +21,41 @@ type Order[T any] struct {
 }
 
 type held[T any] struct {
-	time, arrival uint64
-	size          int
-	v             T
+	time, seq, arrival uint64
+	size               int
+	v                  T
 }
 
 // NewOrder holds at most so many items, and items of at most so many bytes together, sizes being what Push is told.
-// Both are at least 1. out gets the items in order; it is the last to see them, so it may put their memory on a free
-// list (Copies.Give). It must not call the Order.
-func NewOrder[T any](items, bytes int, out func(T) error) *Order[T] {
-	return &Order[T]{out: out, maxItems: max(items, 1), maxBytes: max(bytes, 1)}
+// Both are at least 1.
+func NewOrder[T any](items, bytes int) *Order[T] {
+	return &Order[T]{maxItems: max(items, 1), maxBytes: max(bytes, 1)}
 }
 
-// Push takes an item with its time in nanoseconds and its size in bytes, for the bound. Beyond the bounds, the oldest
-// items are given out at once; so is v itself if younger ones are out already. The error is out's.
-func (o *Order[T]) Push(time uint64, size int, v T) error {
+// Push takes an item with its time in nanoseconds, its record's sequence number and its size in bytes, for the bound.
+// Beyond the bounds, the oldest items are given out at once; so is v itself if a younger one is out already.
+func (o *Order[T]) Push(time, seq uint64, size int, v T, out func(T) error) error {
 	if time < o.last {
 		o.late++
-		return o.out(v)
+		return out(v)
 	}
 	o.arrived++
 	o.bytes += size
-	o.up(held[T]{time, o.arrived, size, v})
+	o.up(held[T]{time, seq, o.arrived, size, v})
 	for len(o.heap) > o.maxItems || o.bytes > o.maxBytes && len(o.heap) > 0 {
 		o.forced++
-		if err := o.pop(); err != nil {
+		if err := out(o.pop()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Release gives out everything with a time up to watermark, in the order of time, then of arrival. When out fails,
-// its item is gone and the others stay.
-func (o *Order[T]) Release(watermark uint64) error {
+// Release gives out everything with a time up to watermark: by time, then sequence number (which orders the records
+// of one CPU), then arrival.
+func (o *Order[T]) Release(watermark uint64, out func(T) error) error {
 	for len(o.heap) > 0 && o.heap[0].time <= watermark {
-		if err := o.pop(); err != nil {
+		if err := out(o.pop()); err != nil {
 			return err
 		}
 	}
@@ -61,19 +63,25 @@ func (o *Order[T]) Release(watermark uint64) error {
 }
 
 // Flush gives out everything.
-func (o *Order[T]) Flush() error { return o.Release(1<<64 - 1) }
+func (o *Order[T]) Flush(out func(T) error) error { return o.Release(1<<64-1, out) }
 
-// Held is the number of items inside.
-func (o *Order[T]) Held() int { return len(o.heap) }
+// Len is the number of items inside.
+func (o *Order[T]) Len() int { return len(o.heap) }
 
 // Forced counts items that went out before the watermark because of the bounds.
 func (o *Order[T]) Forced() uint64 { return o.forced }
 
-// Late counts items that came when younger ones were out already.
+// Late counts items that came when a younger one was out already: they went out at once, out of order.
 func (o *Order[T]) Late() uint64 { return o.late }
 
 func (a *held[T]) before(b *held[T]) bool {
-	return a.time < b.time || a.time == b.time && a.arrival < b.arrival
+	switch {
+	case a.time != b.time:
+		return a.time < b.time
+	case a.seq != b.seq:
+		return a.seq < b.seq
+	}
+	return a.arrival < b.arrival
 }
 
 func (o *Order[T]) up(x held[T]) {
@@ -90,7 +98,7 @@ func (o *Order[T]) up(x held[T]) {
 	h[i] = x
 }
 
-func (o *Order[T]) pop() error {
+func (o *Order[T]) pop() T {
 	h := o.heap
 	top, n := h[0], len(h)-1
 	x := h[n]
@@ -111,5 +119,5 @@ func (o *Order[T]) pop() error {
 	}
 	o.bytes -= top.size
 	o.last = max(o.last, top.time)
-	return o.out(top.v)
+	return top.v
 }
