@@ -1,0 +1,23 @@
+package bench
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Machine describes the machine in a few words: what the figures depend on.
+func Machine() (string, error) {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "", err
+	}
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return "", err
+	}
+	memory := float64(info.Totalram) * float64(info.Unit) / (1 << 30)
+	return fmt.Sprintf("%d cores (%s), Linux %s, %.0f GiB", runtime.NumCPU(), runtime.GOARCH,
+		unix.ByteSliceToString(name.Release[:]), memory), nil
+}

@@ -1,0 +1,133 @@
+package peers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Root is a small Debian system with the tools in it.
+type Root struct {
+	Dir string
+}
+
+// suite has the newest versions of the peers; whoever compares should compare with those.
+const suite = "sid"
+
+// Packages are the Debian packages the peers come from.
+var Packages = []string{"bpftrace", "libbpf-tools"}
+
+// CacheDir returns the directory for what is fetched once: $SONDE_CACHE, or sonde below the user's cache directory.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("SONDE_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache directory: set SONDE_CACHE: %w", err)
+	}
+	return filepath.Join(dir, "sonde"), nil
+}
+
+// Ensure returns the root below the cache directory, making it when it is not there; progress goes to log. To have
+// newer versions of the peers, remove the directory.
+func Ensure(ctx context.Context, log io.Writer) (Root, error) {
+	cache, err := CacheDir()
+	if err != nil {
+		return Root{}, err
+	}
+	root := Root{Dir: filepath.Join(cache, "peers", suite)}
+	if _, err := os.Stat(root.Dir); err == nil {
+		return root, nil
+	}
+	debootstrap, err := exec.LookPath("debootstrap")
+	if err != nil {
+		return Root{}, errors.New("debootstrap is missing: run `apt-get install debootstrap`")
+	}
+	mirror, err := Mirror()
+	if err != nil {
+		return Root{}, err
+	}
+	// Only a root that is complete gets its name.
+	half := root.Dir + ".half"
+	if err := os.RemoveAll(half); err != nil {
+		return Root{}, err
+	}
+	if err := os.MkdirAll(filepath.Dir(half), 0o755); err != nil {
+		return Root{}, err
+	}
+	fmt.Fprintf(log, "peers: unpacking Debian %s with %s into %s\n", suite, strings.Join(Packages, " and "), root.Dir)
+	cmd := exec.CommandContext(ctx, debootstrap, "--variant=minbase", "--include="+strings.Join(Packages, ","), suite, half, mirror)
+	if p := proxy(); p != "" && os.Getenv("http_proxy") == "" {
+		cmd.Env = append(os.Environ(), "http_proxy="+p)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return Root{}, fmt.Errorf("debootstrap: %w: %s", err, lastLines(out, 3))
+	}
+	return root, os.Rename(half, root.Dir)
+}
+
+// lastLines returns the last n lines of what a command has said, as one.
+func lastLines(out []byte, n int) string {
+	lines := strings.Split(string(bytes.TrimSpace(out)), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], " | ")
+}
+
+// Versions returns the versions of Packages, by package.
+func (r Root) Versions() (map[string]string, error) {
+	args := append([]string{"--admindir=" + filepath.Join(r.Dir, "var/lib/dpkg"), "-W", "-f=${Package} ${Version}\n"}, Packages...)
+	out, err := exec.Command("dpkg-query", args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("versions of the peers: %w", err)
+	}
+	versions := map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		name, version, _ := strings.Cut(strings.TrimSpace(line), " ")
+		versions[name] = upstream(version)
+	}
+	return versions, nil
+}
+
+// upstream cuts a Debian version to the part that the project itself has given.
+func upstream(version string) string {
+	if _, after, ok := strings.Cut(version, ":"); ok {
+		version = after
+	}
+	if at := strings.LastIndexByte(version, '-'); at >= 0 {
+		version = version[:at]
+	}
+	version, _, _ = strings.Cut(version, "+")
+	return version
+}
+
+// Mount gives the root the views of the kernel its tools need. The caller must be in a mount namespace of its own
+// (see Private): nothing is unmounted, the mounts end with the namespace.
+func (r Root) Mount() error {
+	for _, m := range []struct {
+		source, target, kind string
+		flags                uintptr
+	}{
+		{"proc", "proc", "proc", 0},
+		{"/sys", "sys", "", unix.MS_BIND | unix.MS_REC},
+		{"/dev", "dev", "", unix.MS_BIND | unix.MS_REC},
+		{"tracefs", "sys/kernel/tracing", "tracefs", 0},
+	} {
+		target := filepath.Join(r.Dir, m.target)
+		err := unix.Mount(m.source, target, m.kind, m.flags, "")
+		if m.kind == "tracefs" && errors.Is(err, unix.EBUSY) {
+			continue // it came along with /sys
+		}
+		if err != nil {
+			return fmt.Errorf("mounting %s: %w", target, err)
+		}
+	}
+	return nil
+}

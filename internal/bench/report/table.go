@@ -1,0 +1,124 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"sonde/internal/bench/measure"
+)
+
+// Row is one measured figure.
+type Row struct {
+	ID     string // the key in Results.Samples
+	Title  string
+	Unit   string // "" for a count
+	Target Target
+	// Section, when set, begins a new group of rows.
+	Section string
+}
+
+// none stands where nothing was measured.
+const none = "–"
+
+// Table is the layout of a report: its rows, which column is judged, and which it is compared with.
+type Table struct {
+	Rows              []Row
+	Judged, Reference string // column keys
+}
+
+// Markdown writes the table with what is needed to read it. Rows without any sample are left out.
+func (t Table) Markdown(r *Results) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "`%s` on %s; medians, [lowest–highest] where rounds differ.\n\n", r.Command, r.Machine)
+	heads := []string{""}
+	for _, c := range r.Columns {
+		heads = append(heads, strings.TrimSpace(c.Title+" "+c.Version))
+	}
+	heads = append(heads, t.ratioHead(r), "target", "")
+	writeRow(&b, heads)
+	rule := make([]string, len(heads))
+	for i := range rule {
+		rule[i] = "---:"
+	}
+	rule[0], rule[len(rule)-1] = "---", "---"
+	writeRow(&b, rule)
+	section := ""
+	for _, row := range t.Rows {
+		if row.Section != "" {
+			section = row.Section
+		}
+		if len(r.Samples[row.ID]) == 0 {
+			continue
+		}
+		if section != "" {
+			writeRow(&b, append([]string{"**" + section + "**"}, make([]string, len(heads)-1)...))
+			section = ""
+		}
+		writeRow(&b, t.cells(r, row))
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "\n%s\n", note)
+	}
+	if len(r.Failures) > 0 {
+		b.WriteString("\nRounds without a figure:\n\n")
+		for _, failure := range r.Failures {
+			fmt.Fprintf(&b, "- %s\n", oneLine(failure))
+		}
+	}
+	return b.String()
+}
+
+func (t Table) ratioHead(r *Results) string {
+	title := func(key string) string {
+		for _, c := range r.Columns {
+			if c.Key == key {
+				return c.Title
+			}
+		}
+		return key
+	}
+	return title(t.Judged) + " ÷ " + title(t.Reference)
+}
+
+func (t Table) cells(r *Results, row Row) []string {
+	title := row.Title
+	if row.Unit != "" {
+		title += ", " + row.Unit
+	}
+	cells := []string{title}
+	for _, c := range r.Columns {
+		figures, ok := r.Of(row.ID, c.Key)
+		cells = append(cells, figureCell(figures, ok))
+	}
+	own, ownOK := r.Of(row.ID, t.Judged)
+	reference, referenceOK := r.Of(row.ID, t.Reference)
+	share := none
+	if ownOK && referenceOK && reference.Median > 0 {
+		share = fmt.Sprintf("%.2f", own.Median/reference.Median)
+	}
+	return append(cells, share, row.Target.text(row.Unit), row.Target.verdict(own, reference))
+}
+
+func figureCell(s measure.Summary, ok bool) string {
+	switch {
+	case !ok:
+		return none
+	case number(s.Min) == number(s.Max):
+		return number(s.Median)
+	}
+	return fmt.Sprintf("%s [%s–%s]", number(s.Median), number(s.Min), number(s.Max))
+}
+
+func writeRow(b *strings.Builder, cells []string) {
+	b.WriteByte('|')
+	for _, cell := range cells {
+		if cell = oneLine(cell); cell != "" {
+			b.WriteByte(' ')
+			b.WriteString(strings.ReplaceAll(cell, "|", "\\|"))
+		}
+		b.WriteString(" |")
+	}
+	b.WriteByte('\n')
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,0 +1,133 @@
+package workload
+
+import (
+	"encoding/gob"
+	"fmt"
+	"io"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Role is the first argument under which a binary must call Main.
+const Role = "bench-workload"
+
+// Main is the workload process. args begin after Role: a kind of work and what it needs. It returns an exit status.
+func Main(args []string, in io.Reader, out, errs io.Writer) int {
+	if err := run(args, in, out); err != nil {
+		fmt.Fprintln(errs, "workload:", err)
+		return 1
+	}
+	return 0
+}
+
+func run(args []string, in io.Reader, out io.Writer) error {
+	if len(args) != 5 {
+		return fmt.Errorf("want KIND PROGRAM TAG COUNT ARGS, got %q", args)
+	}
+	kind, program, tag := args[0], args[1], args[2]
+	count, err := strconv.Atoi(args[3])
+	if err != nil || count < 0 {
+		return fmt.Errorf("want a count, got %q", args[3])
+	}
+	extra, err := strconv.Atoi(args[4])
+	if err != nil || extra < 0 || extra > 100_000 {
+		return fmt.Errorf("want a number of arguments, got %q", args[4])
+	}
+	switch kind {
+	case "mark":
+		return mark(program, tag, in)
+	case "storm":
+		_, err := spawnMany(program, tag, count, extra)
+		return err
+	case "time":
+		samples, err := spawnMany(program, tag, count, extra)
+		if err != nil {
+			return err
+		}
+		return gob.NewEncoder(out).Encode(samples)
+	}
+	return fmt.Errorf("no such kind of work: %q", kind)
+}
+
+// Sample is one fork, exec and exit.
+type Sample struct {
+	Wall time.Duration // from before the fork until the parent knows of the exit
+	CPU  time.Duration // user and system time of the child
+}
+
+// markPause is the time between two marks: short beside the start of any tool.
+const markPause = 500 * time.Microsecond
+
+// mark execs program over and over until the other end of in is closed.
+func mark(program, tag string, in io.Reader) error {
+	over := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, in)
+		close(over)
+	}()
+	next := time.Now()
+	for n := 0; ; n++ {
+		if _, err := spawn(program, []string{program, fmt.Sprintf("%s-%d", tag, n)}); err != nil {
+			return err
+		}
+		next = next.Add(markPause)
+		if now := time.Now(); next.Before(now) {
+			next = now
+		}
+		select {
+		case <-over:
+			return nil
+		case <-time.After(time.Until(next)):
+		}
+	}
+}
+
+// spawnMany execs program count times, one after the other.
+func spawnMany(program, tag string, count, extra int) ([]Sample, error) {
+	argv := append([]string{program, ""}, Arguments(extra)...)
+	samples := make([]Sample, count)
+	for n := range samples {
+		argv[1] = fmt.Sprintf("%s-%d", tag, n)
+		sample, err := spawn(program, argv)
+		if err != nil {
+			return nil, err
+		}
+		samples[n] = sample
+	}
+	return samples, nil
+}
+
+// Arguments returns n distinct arguments of seven bytes each, their final NUL included.
+func Arguments(n int) []string {
+	args := make([]string, n)
+	for i := range args {
+		args[i] = fmt.Sprintf("a%05d", i)
+	}
+	return args
+}
+
+// spawn is a vfork and an exec (syscall.ForkExec shares the parent's memory until then), then a wait.
+func spawn(program string, argv []string) (Sample, error) {
+	begin := time.Now()
+	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{})
+	if err != nil {
+		return Sample{}, fmt.Errorf("%s: %w", program, err)
+	}
+	var status syscall.WaitStatus
+	var used syscall.Rusage
+	for {
+		_, err = syscall.Wait4(pid, &status, 0, &used)
+		if err != syscall.EINTR {
+			break
+		}
+	}
+	wall := time.Since(begin)
+	if err != nil {
+		return Sample{}, fmt.Errorf("waiting for %s: %w", program, err)
+	}
+	if status != 0 {
+		return Sample{}, fmt.Errorf("%s ended with wait status %#x", program, int(status))
+	}
+	return Sample{Wall: wall, CPU: time.Duration(used.Utime.Nano() + used.Stime.Nano())}, nil
+}
