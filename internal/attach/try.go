@@ -183,7 +183,7 @@ func (t *trial) refused(err, memlock error, p privileges) (state kernel.State, r
 		"use another kernel, or lift the security policy that forbids it"
 }
 
-// refusedStep says which errno came at which step: "EPERM when it tried to attach the program".
+// refusedStep says which errno came at which step: "EPERM, trying to attach the program".
 func refusedStep(err error) string {
 	name := "EPERM"
 	if errors.Is(err, unix.EACCES) {
@@ -191,7 +191,7 @@ func refusedStep(err error) string {
 	}
 	var stage *stageError
 	if errors.As(err, &stage) {
-		return name + " when it tried to " + stage.step
+		return name + ", trying to " + stage.step
 	}
 	return name
 }
