@@ -227,6 +227,19 @@ func (s *Session) Add(name string, key, value any) (added bool, err error) {
 	return err == nil, err
 }
 
+// Remove takes a key out of a map of the running Session; removed says whether it was there.
+func (s *Session) Remove(name string, key any) (removed bool, err error) {
+	m := s.coll.Maps[name]
+	if m == nil {
+		return false, fmt.Errorf("%s: no map %q", s.spec.Name, name)
+	}
+	err = m.Delete(key)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func openPins(spec *prog.Spec) (map[string]*ebpf.Map, error) {
 	maps := make(map[string]*ebpf.Map, len(spec.Pins))
 	for name, path := range spec.Pins {

@@ -58,13 +58,12 @@ type event struct {
 	unreadable []uint32 // numbers of the words that were not in memory
 	argsMissed bool     // a record with arguments did not arrive
 
-	buf              []byte // filename, exe, cwd, arguments
-	exeAt, cwdAt     int
-	argsAt           int
-	words            int // complete words so far, counted only while words may be unreadable
-	cgroup           []byte
-	container        []byte
-	cgroupIsResolved bool
+	buf          []byte // filename, exe, cwd, arguments
+	exeAt, cwdAt int
+	argsAt       int
+	words        int // complete words so far, counted only while words may be unreadable
+	cgroup       []byte
+	container    []byte
 }
 
 func (e *event) filename() []byte { return e.buf[:e.exeAt] }
@@ -110,7 +109,7 @@ func (e *event) decodeExec(b []byte) error {
 	e.unreadable = e.unreadable[:0]
 	e.argsMissed = false
 	e.words = 0
-	e.cgroup, e.container, e.cgroupIsResolved = nil, nil, false
+	e.cgroup, e.container = nil, nil
 	return nil
 }
 

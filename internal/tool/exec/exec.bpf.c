@@ -98,12 +98,14 @@ struct {
  */
 __u64 in_flight = 0;
 
+/* in_flight goes up before the time is taken: where it reads 0, nothing that began earlier is still under way. */
 static __always_inline int start_put(__u64 key, struct exec_start *s)
 {
-	if (!bpf_map_update_elem(&starts, &key, s, BPF_NOEXIST)) {
-		__sync_fetch_and_add(&in_flight, 1);
+	__sync_fetch_and_add(&in_flight, 1);
+	s->time = bpf_ktime_get_ns();
+	if (!bpf_map_update_elem(&starts, &key, s, BPF_NOEXIST))
 		return 0;
-	}
+	__sync_fetch_and_add(&in_flight, -1);
 	return bpf_map_update_elem(&starts, &key, s, BPF_ANY);
 }
 
@@ -161,7 +163,6 @@ int exec_enter(struct bpf_raw_tracepoint_args *ctx)
 	}
 	s.tid = bpf_get_current_pid_tgid();
 	s.compat_caller = compat;
-	s.time = bpf_ktime_get_ns();
 	if (start_put((__u64)task, &s) && want_failed)
 		count_lost(LOST_TABLE);
 	return 0;
@@ -188,7 +189,6 @@ int exec_commit(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	/* By the kernel itself (a user mode helper), or begun before the probes were on, or the table was full. */
-	fresh.time = bpf_ktime_get_ns();
 	fresh.tid = ctx->args[1];
 	fresh.flags = flags | EXEC_UNTIMED;
 	fresh.committed = 1;

@@ -98,3 +98,9 @@ const TreeLive = bpfVarTargetLive
 func anyOf(have, wanted []string) bool {
 	return slices.ContainsFunc(have, func(key string) bool { return slices.Contains(wanted, key) })
 }
+
+// TreeSeeded names the variable in which user space counts the processes it entered into the tree.
+const TreeSeeded = bpfVarTargetSeeded
+
+// WantsCgroups says whether cgroup paths or containers are among the fields.
+func WantsCgroups(fields []string) bool { return anyOf(fields, []string{"cgroup", "container"}) }

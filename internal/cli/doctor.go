@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"sonde/internal/tool/doctor"
+)
+
+func doctorCommand(io streams) *cobra.Command {
+	var format string
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this kernel and these privileges allow",
+		Long: `Says by trying what this kernel allows with these privileges, which sonde commands work, and what to do about the rest.
+Runs without privileges too, and says what it could not try.`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("unexpected %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(*cobra.Command, []string) error {
+			report := doctor.Collect()
+			switch format {
+			case "text":
+				return report.WriteText(io.out, doctor.TextOptions{})
+			case "json":
+				return report.WriteJSON(io.out)
+			}
+			return usage("-f %q: the formats are text and json", format)
+		},
+	}
+	c.Flags().StringVarP(&format, "format", "f", "text", "`FORMAT` of the report: text or json")
+	return c
+}
+
+// asUsage marks as a fault of the command line what is one: all that Resolve finds, except a COMMAND that cannot be run,
+// which has a status of its own.
+func asUsage(err error) error {
+	if commandFault(err) {
+		return err
+	}
+	return &usageError{err}
+}

@@ -1,0 +1,260 @@
+package cli
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sonde/internal/attach"
+	"sonde/internal/print"
+	"sonde/internal/prog"
+	"sonde/internal/target"
+	"sonde/internal/tool/exec"
+)
+
+// execFlags are the flags of sonde exec and of its drop-in name.
+type execFlags struct {
+	target      target.Options
+	output      outputFlags
+	time        bool
+	timestamp   bool
+	fails       bool
+	printUID    bool
+	exectime    bool
+	quote       bool
+	line        string
+	maxArgs     string
+	maxArgBytes string
+	ebpf        bool
+}
+
+func (x *execFlags) add(f *pflag.FlagSet) {
+	targetFlags(f, &x.target)
+	x.output.add(f)
+	f.BoolVarP(&x.time, "time", "T", false, "add a column with the time of day")
+	f.BoolVarP(&x.timestamp, "timestamp", "t", false, "add a column with the seconds since the start")
+	f.BoolVarP(&x.fails, "fails", "x", false, "show execs that failed too")
+	f.BoolVarP(&x.printUID, "print-uid", "U", false, "add a column with the user id")
+	f.BoolVarP(&x.exectime, "print-exectime", "E", false, "add a column with the time spent in the call (sonde exec always shows it)")
+	f.BoolVarP(&x.quote, "quote", "q", false, "put each argument in double quotes")
+	f.StringVarP(&x.line, "line", "l", "", "show only execs whose arguments match this `REGEX`")
+	f.StringVar(&x.maxArgs, "max-args", "", "show at most `N` arguments (the file name counts)")
+	f.StringVar(&x.maxArgBytes, "max-arg-bytes", "", "read at most so many bytes of arguments (`SIZE`, up to 6M; default 128K)")
+	f.BoolVar(&x.ebpf, "ebpf", false, "print the programs that would be loaded, and stop")
+	f.SetInterspersed(true)
+}
+
+func execCommand(io streams) *cobra.Command {
+	var x execFlags
+	c := &cobra.Command{
+		Use:   "exec [flags] [-- COMMAND [ARG...]]",
+		Short: "Show every execve and execveat",
+		Long: `Shows every execve and execveat: who, whom, how long the call took, what it returned, the whole command line.
+
+With -- COMMAND, only that command and its descendants are traced; sonde ends with the last of them, with COMMAND's status.`,
+		Example: `  sonde exec -- make
+  sonde exec -f json -u www-data -o execs.jsonl
+  sonde exec -x -l 'passwd|shadow'`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := commandAfterDash(c, args); err != nil {
+				return err
+			}
+			x.target.Command = args
+			return runExec(io, c.Flags(), &x, false)
+		},
+	}
+	x.add(c.Flags())
+	return c
+}
+
+// execsnoopCommand is the drop-in: bcc's flags and columns.
+func execsnoopCommand(io streams, name string) *cobra.Command {
+	var x execFlags
+	c := &cobra.Command{
+		Use:   name + " [flags]",
+		Short: "Trace exec() syscalls",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := commandAfterDash(c, args); err != nil {
+				return err
+			}
+			x.target.Command = args
+			return runExec(io, c.Flags(), &x, true)
+		},
+		Version: version,
+	}
+	common(c)
+	x.add(c.Flags())
+	return c
+}
+
+// commandAfterDash refuses words that are neither flags nor behind "--": a forgotten dash must not trace the whole host.
+func commandAfterDash(c *cobra.Command, args []string) error {
+	dash := c.ArgsLenAtDash()
+	switch {
+	case len(args) == 0 && dash < 0:
+		return nil
+	case dash < 0:
+		return usage("unexpected %q (to trace a command: %s -- %s)", args[0], c.CommandPath(), args[0])
+	case dash > 0:
+		return usage("unexpected %q before --", args[0])
+	case len(args) == 0:
+		return usage("no COMMAND after --")
+	}
+	return nil
+}
+
+const classicMaxArgs = 20
+
+func runExec(io streams, f *pflag.FlagSet, x *execFlags, classic bool) error {
+	if x.output.fields == "help" {
+		fmt.Fprint(io.out, print.FieldsHelp(exec.RowType))
+		return nil
+	}
+	out, err := x.output.resolve(exec.RowType)
+	if err != nil {
+		return err
+	}
+	opt := exec.Options{Failed: x.fails, RingBytes: out.buffer, Classic: classic}
+	if opt.MaxArgBytes, err = parseArgBytes(x.maxArgBytes); err != nil {
+		return err
+	}
+	cols, err := x.columns(out, classic)
+	if err != nil {
+		return err
+	}
+	var line *regexp.Regexp
+	if f.Changed("line") {
+		if line, err = target.Regexp("-l", x.line); err != nil {
+			return &usageError{err}
+		}
+	}
+	if err := emptyTargets(f); err != nil {
+		return err
+	}
+	tgt, err := x.target.Resolve()
+	if err != nil {
+		return asUsage(err)
+	}
+	opt.Fields = shownFields(out, cols)
+	spec, err := exec.Spec(opt)
+	if err != nil {
+		return err
+	}
+	if x.ebpf {
+		return attach.WriteDisassembly(io.out, spec)
+	}
+	run := &run{
+		io: io, spec: spec, target: tgt, out: out, rowType: exec.RowType, columns: cols, exact: classic,
+		inFlight: exec.InFlight, treeLive: exec.TreeLive, treeSeeded: exec.TreeSeeded,
+	}
+	return run.trace(func(s print.Sink, mono2wall int64) tracer {
+		show := exec.Show{
+			Sink: s, Comm: tgt.MatchComm, Line: line, Count: out.count, Mono2Wall: mono2wall, Classic: classic,
+		}
+		if exec.WantsCgroups(opt.Fields) {
+			show.Cgroups = target.NewCgroups()
+		}
+		return exec.NewTracer(show)
+	})
+}
+
+func parseArgBytes(s string) (int, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := parseSize(s)
+	if err != nil || n < 1 || n > exec.LimitArgBytes {
+		return 0, usage("--max-arg-bytes %q: a size from 1 to 6M", s)
+	}
+	return n, nil
+}
+
+// columns puts the text columns together from the flags.
+func (x *execFlags) columns(out output, classic bool) ([]prog.Column, error) {
+	maxArgs := 0
+	if classic {
+		maxArgs = classicMaxArgs
+	}
+	if x.maxArgs != "" {
+		n, err := strconv.ParseUint(x.maxArgs, 10, 31)
+		if err != nil || n == 0 {
+			return nil, usage("--max-args %q: a number, 1 or more", x.maxArgs)
+		}
+		maxArgs = int(n)
+	}
+	var cols []prog.Column
+	var err error
+	switch {
+	case out.fields != nil:
+		if cols, err = print.SelectColumns(exec.RowType, out.fields); err != nil {
+			return nil, &usageError{err}
+		}
+	case classic:
+		cols = x.classicColumns()
+	default:
+		cols = x.extraColumns()
+	}
+	for i := range cols {
+		if cols[i].Field == "args" || cols[i].Field == "argv" {
+			cols[i].MaxWords, cols[i].Quote = maxArgs, x.quote
+		}
+	}
+	return cols, nil
+}
+
+func (x *execFlags) extraColumns() (cols []prog.Column) {
+	if x.time {
+		cols = append(cols, prog.Column{Head: "TIME", Field: "time", Width: 8, Time: prog.TimeClock})
+	}
+	if x.timestamp {
+		cols = append(cols, prog.Column{Head: "TIME(s)", Field: "time", Width: 8, Time: prog.TimeRelative})
+	}
+	if x.printUID {
+		cols = append(cols, prog.Column{Head: "UID", Field: "uid", Width: 6})
+	}
+	return append(cols, exec.RowType.Columns...)
+}
+
+// classicColumns are bcc's: "%-9s" TIME, "%-8s" TIME(s), "%-6s" UID, then "%-16s %-7s %-7s %3s %s". A printf width of 9
+// without a space behind it is a column of 8 and a space.
+func (x *execFlags) classicColumns() (cols []prog.Column) {
+	if x.time {
+		cols = append(cols, prog.Column{Head: "TIME", Field: "time", Width: 8, Time: prog.TimeClock})
+	}
+	if x.timestamp {
+		cols = append(cols, prog.Column{Head: "TIME(s)", Field: "time", Width: 7, Time: prog.TimeRelative})
+	}
+	if x.printUID {
+		cols = append(cols, prog.Column{Head: "UID", Field: "uid", Width: 5})
+	}
+	for _, c := range exec.RowType.Columns {
+		if c.Field == "exectime_ns" && !x.exectime {
+			continue
+		}
+		cols = append(cols, c)
+	}
+	return cols
+}
+
+// shownFields are the keys that the programs have to gather for.
+func shownFields(out output, cols []prog.Column) []string {
+	var keys []string
+	switch {
+	case out.fields != nil:
+		return out.fields
+	case out.json:
+		for _, f := range exec.RowType.Fields {
+			if !f.Extra {
+				keys = append(keys, f.Key)
+			}
+		}
+	default:
+		for _, c := range cols {
+			keys = append(keys, c.Field)
+		}
+	}
+	return keys
+}

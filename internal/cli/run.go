@@ -1,0 +1,148 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sonde/internal/target"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// Exit codes. A traced COMMAND's own status is passed on, 127 and 126 are those of a shell.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// streams are where a run reads and writes. Commands use these, never os.Stdout.
+type streams struct {
+	in       io.Reader
+	out, err *os.File
+}
+
+// statusError ends the process with a status and, with nothing left to say, without a message.
+type statusError struct{ status int }
+
+func (e *statusError) Error() string { return fmt.Sprintf("exit status %d", e.status) }
+
+// usageError is a fault of the command line.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// Run runs sonde with a command line, argv[0] included, and returns the exit status.
+func Run(argv []string, in, out, errOut *os.File) int {
+	if handled, status := target.LauncherMain(argv); handled {
+		return status
+	}
+	name := "sonde"
+	if len(argv) > 0 {
+		name = filepath.Base(argv[0])
+	}
+	io := streams{in: in, out: out, err: errOut}
+	root := rootCommand(io)
+	if len(argv) > 0 {
+		root.SetArgs(argv[1:])
+	}
+	if dropIn, ok := dropIns[name]; ok {
+		root = dropIn(io, name)
+		root.SetArgs(argv[1:])
+	} else {
+		name = "sonde"
+	}
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.Execute()
+	return exitStatus(errOut, name, err)
+}
+
+// exitStatus says what went wrong in one line, and turns it into a status.
+func exitStatus(w io.Writer, name string, err error) int {
+	var status *statusError
+	var use *usageError
+	var command *target.CommandError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &status):
+		return status.status
+	case errors.As(err, &command):
+		say(w, "%s: %v", name, err)
+		return command.Status
+	case errors.As(err, &use):
+		say(w, "%s: %v", name, err)
+		return exitUsage
+	}
+	say(w, "%s: %v", name, err)
+	return exitFailure
+}
+
+// say writes one line to standard error, whatever is in it.
+func say(w io.Writer, format string, args ...any) {
+	fmt.Fprintln(w, oneLine(fmt.Sprintf(format, args...)))
+}
+
+// oneLine keeps what came from elsewhere from breaking the line or reaching the terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case r < ' ' || r >= 0x7f && r < 0xa0:
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// dropIns are the names under which the binary is another tool: its flags, its columns.
+var dropIns = map[string]func(streams, string) *cobra.Command{
+	"execsnoop": execsnoopCommand,
+}
+
+func rootCommand(io streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sonde",
+		Short: "Shows what the programs on this host do",
+		Long: `sonde shows what the programs on a Linux host do, and stops them where they must not.
+
+  sonde exec -- make      trace one command and all its descendants
+  sonde exec              trace every exec of the host
+  sonde doctor            what this kernel and these privileges allow
+
+Linked to the name execsnoop, it takes that tool's flags and prints its columns.`,
+		Version: version,
+	}
+	common(root)
+	root.AddCommand(execCommand(io), doctorCommand(io))
+	return root
+}
+
+// common sets what all commands share: errors are printed by Run, in one line, and a wrong flag is a usage error.
+func common(c *cobra.Command) {
+	c.SilenceErrors = true
+	c.SilenceUsage = true
+	c.CompletionOptions.HiddenDefaultCmd = true
+	c.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%w (see %s --help)", err, c.CommandPath())
+	})
+}
+
+func commandFault(err error) bool {
+	var command *target.CommandError
+	return errors.As(err, &command)
+}

@@ -1,0 +1,381 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sonde/internal/attach"
+	"sonde/internal/print"
+	"sonde/internal/prog"
+	"sonde/internal/stream"
+	"sonde/internal/target"
+)
+
+// tracer is a ready tool at work: records in, rows out.
+type tracer interface {
+	Record(prog.Record) error
+	Release(watermark uint64) error
+	Finish() error
+	Holds() bool
+	TreeEnded() bool
+	Events() uint64
+	Notes() []string
+}
+
+// run is one run of a ready tool.
+type run struct {
+	io      streams
+	spec    *prog.Spec
+	target  *target.Target
+	out     output
+	rowType *prog.RowType
+	columns []prog.Column
+	exact   bool // columns as the classic tool prints them
+
+	inFlight, treeLive, treeSeeded string // variables of the programs
+
+	session *attach.Session
+	command *target.Command
+	file    *print.Output
+	tool    tracer
+	seq     *stream.Sequence
+	mark    stream.Watermark
+	idle    bool
+	signal  os.Signal // that ended the run, nil if none did
+	stopped chan struct{}
+}
+
+// graceAfterSignal is how long a COMMAND may take to end after sonde was told to stop.
+const graceAfterSignal = 2 * time.Second
+
+// trace does the whole run: start COMMAND held, load, attach, let it go, show records until the end, account.
+func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error) {
+	// A gone reader is found by the failing write; without a handler the runtime would end us before the accounting.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+
+	if err := r.openOutput(); err != nil {
+		return err
+	}
+	defer r.file.Close()
+	if r.target.HasCommand() {
+		if r.command, err = r.target.Start([3]*os.File{os.Stdin, os.Stdout, os.Stderr}); err != nil {
+			return err
+		}
+		defer r.command.Cancel()
+	}
+	if err := r.target.Apply(r.spec); err != nil {
+		return err
+	}
+	if r.session, err = attach.Open(r.spec); err != nil {
+		return err
+	}
+	defer r.session.Close()
+	reader, err := stream.NewReader(r.session.Map(r.spec.Ring))
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	counters, err := stream.NewCounters(r.session.Map(r.spec.Counters), r.spec.LostReasons)
+	if err != nil {
+		return err
+	}
+	tally, err := counters.Read()
+	if err != nil {
+		return err
+	}
+	r.seq = stream.NewSequence(len(tally.CPUs))
+	if err := r.session.Attach(); err != nil {
+		return err
+	}
+	mono2wall, err := monoToWall()
+	if err != nil {
+		return err
+	}
+	sink := r.sink()
+	r.tool = tool(sink, mono2wall)
+	if err := sink.Flush(); err != nil {
+		return r.written(err)
+	}
+	alive, err := r.reseed()
+	if err != nil {
+		return err
+	}
+	r.stopped = make(chan struct{})
+	go r.watch(ctx, cancel, signals)
+	if r.command != nil {
+		if err := r.command.Release(); err != nil {
+			return err
+		}
+	}
+	if alive || !r.target.EndsWithTree() {
+		err = stream.Run(ctx, reader, r)
+	}
+	cancel()
+	<-r.stopped
+
+	// From here on nothing new begins; what has begun is brought to its end.
+	err = errors.Join(err, r.session.Detach())
+	if !errors.Is(err, print.ErrClosedPipe) {
+		err = errors.Join(err, stream.Final(reader, r), unlessStopped(r.tool.Finish()))
+	}
+	return r.finish(sink, counters, err)
+}
+
+// watch ends the run when its time is over, when a signal comes, or when COMMAND or its tree has ended.
+func (r *run) watch(ctx context.Context, cancel context.CancelFunc, signals <-chan os.Signal) {
+	defer close(r.stopped)
+	defer cancel()
+	var over <-chan time.Time
+	if r.out.duration > 0 {
+		over = time.After(r.out.duration)
+	}
+	var ended <-chan struct{}
+	if r.command != nil {
+		ended = r.command.Done()
+	}
+	var tick <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-over:
+			return
+		case r.signal = <-signals:
+			return
+		case <-ended:
+			if r.out.noWait {
+				return
+			}
+			// The programs tell when the tree has ended, but their record may have found the ring full.
+			ended, tick = nil, time.Tick(100*time.Millisecond)
+		case <-tick:
+			if n, err := r.treeSize(); err != nil || n == 0 {
+				return
+			}
+		}
+	}
+}
+
+func (r *run) treeSize() (uint64, error) {
+	live, err := r.session.Word(r.treeLive)
+	if err != nil {
+		return 0, err
+	}
+	seeded, err := r.session.Word(r.treeSeeded)
+	return live + seeded, err
+}
+
+// reseed enters the descendants that the roots of --tree had before the probes were on. alive says whether any
+// followed process is left.
+func (r *run) reseed() (alive bool, err error) {
+	var seeded uint64
+	count := func(by uint64) error {
+		seeded += by
+		return r.session.SetWord(r.treeSeeded, seeded)
+	}
+	n, err := r.target.Reseed(
+		func(tgid uint32) (bool, error) {
+			if err := count(1); err != nil {
+				return false, err
+			}
+			added, err := r.session.Add(target.MapTree, tgid, uint8(1))
+			if !added {
+				err = errors.Join(err, count(^uint64(0)))
+			}
+			return added, err
+		},
+		func(tgid uint32) error {
+			removed, err := r.session.Remove(target.MapTree, tgid)
+			if removed {
+				err = errors.Join(err, count(^uint64(0)))
+			}
+			return err
+		})
+	return n > 0 || r.command != nil, err
+}
+
+// Before, Record, Drained and Holding are stream.Handler: the records go to the tool by way of the checks that are
+// the same for every tool.
+
+func (r *run) Before(uint64) error {
+	n, err := r.session.Word(r.inFlight)
+	r.idle = n == 0
+	return err
+}
+
+func (r *run) Record(rec prog.Record) error {
+	r.seq.Add(rec.CPU, rec.Seq)
+	return r.tool.Record(rec)
+}
+
+func (r *run) Drained(now uint64, whole bool) error {
+	if err := r.tool.Release(r.mark.Advance(now, r.idle && whole)); err != nil {
+		return err
+	}
+	if err := r.file.Flush(); err != nil {
+		return err
+	}
+	if r.tool.TreeEnded() && r.target.EndsWithTree() && !r.out.noWait {
+		return stream.ErrStop
+	}
+	return nil
+}
+
+func (r *run) Holding() bool { return r.tool.Holds() }
+
+func (r *run) openOutput() (err error) {
+	if r.out.file != "" {
+		if r.file, err = print.OpenOutput(r.out.file); err != nil {
+			return fmt.Errorf("-o: %w", err)
+		}
+		return nil
+	}
+	r.file = print.NewOutput(r.io.out)
+	return nil
+}
+
+func (r *run) sink() print.Sink {
+	if r.out.json {
+		return print.NewJSON(r.file, r.rowType, r.out.fields)
+	}
+	opt := print.ColumnOptions{Exact: r.exact, Start: time.Now()}
+	if r.out.file == "" {
+		if opt.Width = terminalWidth(r.io.out); opt.Width > 0 {
+			opt.Colour = colour()
+		}
+	}
+	return print.NewColumns(r.file, r.rowType, r.columns, opt)
+}
+
+// finish accounts for the run, on stderr and in the sink, and turns its end into an error or a status.
+func (r *run) finish(sink print.Sink, counters *stream.Counters, err error) error {
+	if errors.Is(err, print.ErrClosedPipe) {
+		return r.commandStatus(nil)
+	}
+	flushed := r.file.Flush()
+	summary, serr := r.summary(counters)
+	err = errors.Join(err, serr)
+	if werr := sink.Summary(summary); werr != nil && flushed == nil {
+		flushed = werr
+	}
+	if errors.Is(flushed, print.ErrClosedPipe) {
+		return r.commandStatus(nil)
+	}
+	summary.Unwritten = r.file.Unwritten()
+	for _, line := range print.Accounting(summary) {
+		say(r.io.err, "sonde: %s", line)
+	}
+	if flushed == nil {
+		flushed = r.file.Err()
+	}
+	return r.commandStatus(errors.Join(err, r.written(flushed)))
+}
+
+// written says where it was that could not be written to.
+func (r *run) written(err error) error {
+	switch {
+	case err == nil || errors.Is(err, print.ErrClosedPipe):
+		return nil
+	case r.out.file != "":
+		return fmt.Errorf("writing %s: %w", r.out.file, err)
+	}
+	return fmt.Errorf("writing: %w", err)
+}
+
+func (r *run) summary(counters *stream.Counters) (*prog.Summary, error) {
+	s := &prog.Summary{Events: r.tool.Events(), Notes: r.tool.Notes()}
+	tally, err := counters.Read()
+	if err != nil {
+		return s, err
+	}
+	for _, c := range tally.Lost {
+		if c.Reason != "" {
+			s.Lost = append(s.Lost, c)
+		}
+	}
+	if v := r.seq.Verdict(tally); v.Odd > 0 || v.Unexplained > 0 {
+		s.Lost = append(s.Lost, prog.Count{Reason: "unexplained", N: v.Unexplained + v.Odd})
+	}
+	cost, err := r.session.Cost()
+	if err != nil {
+		return s, err
+	}
+	s.KernelNS, s.KernelRuns, s.KernelKnown = cost.NS, cost.Runs, cost.Known
+	if cost.Missed > 0 {
+		s.Lost = append(s.Lost, prog.Count{Reason: "program_busy", N: cost.Missed})
+	}
+	var ru unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {
+		return s, err
+	}
+	s.UserNS = uint64(ru.Utime.Nano() + ru.Stime.Nano())
+	return s, nil
+}
+
+// commandStatus is how a run ends that had no fault of its own: with COMMAND's status where there is one.
+func (r *run) commandStatus(err error) error {
+	if r.command == nil {
+		return err
+	}
+	if r.signal != nil {
+		// On a terminal COMMAND got the signal too; once more does no harm, and elsewhere it would not know.
+		r.command.Signal(r.signal)
+		select {
+		case <-r.command.Done():
+		case <-time.After(graceAfterSignal):
+			say(r.io.err, "sonde: COMMAND goes on (process %d)", r.command.Pid())
+			return errors.Join(err, &statusError{128 + int(r.signal.(syscall.Signal))})
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if r.out.duration > 0 || r.out.count > 0 {
+		select {
+		case <-r.command.Done():
+		default:
+			say(r.io.err, "sonde: waiting for COMMAND (process %d)", r.command.Pid())
+		}
+	}
+	return &statusError{r.command.Status()}
+}
+
+func unlessStopped(err error) error {
+	if errors.Is(err, stream.ErrStop) {
+		return nil
+	}
+	return err
+}
+
+// monoToWall is what to add to CLOCK_MONOTONIC for the time since the Unix epoch, in nanoseconds. The monotonic clock is
+// read before and after, so that an interruption between the two cannot shift it by more than it took.
+func monoToWall() (int64, error) {
+	best, offset := int64(1<<62), int64(0)
+	for range 3 {
+		before, err := stream.Now()
+		if err != nil {
+			return 0, err
+		}
+		wall := time.Now().UnixNano()
+		after, err := stream.Now()
+		if err != nil {
+			return 0, err
+		}
+		if d := int64(after - before); d < best {
+			best, offset = d, wall-int64(before)-d/2
+		}
+	}
+	return offset, nil
+}

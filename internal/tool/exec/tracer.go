@@ -1,0 +1,216 @@
+package exec
+
+import (
+	"fmt"
+	"regexp"
+
+	"sonde/internal/print"
+	"sonde/internal/prog"
+	"sonde/internal/stream"
+)
+
+// Cgroups tells the path of a process's cgroup and the id of its container; empty where not known. It is asked while
+// the process probably still lives.
+type Cgroups interface {
+	Of(pid uint32, cgroupID uint64) (path, container []byte)
+}
+
+// Show says which events are shown, beyond what the kernel decided, and where.
+type Show struct {
+	Sink      print.Sink
+	Comm      func(comm []byte) bool // nil: all
+	Line      *regexp.Regexp         // on the command line, words joined by spaces; nil: all
+	Count     uint64                 // stop after so many; 0: never
+	Cgroups   Cgroups                // nil: not wanted
+	Mono2Wall int64                  // nanoseconds from CLOCK_MONOTONIC to the Unix epoch
+	Classic   bool
+}
+
+// Tracer joins the records of execs, brings them into the order in which the execs began, and shows them. It belongs
+// to one goroutine.
+type Tracer struct {
+	show    Show
+	rows    *rowMaker
+	order   *stream.Order[*event]
+	open    []*event // per CPU: an exec whose arguments are still arriving
+	pool    []*event
+	line    []byte
+	events  uint64
+	badly   uint64
+	ended   bool
+	noteErr error
+}
+
+// Bounds of the reorder window. Past them the oldest exec is shown early, and counted.
+const (
+	orderItems = 4096
+	orderBytes = 4 << 20
+)
+
+// NewTracer makes a Tracer.
+func NewTracer(show Show) *Tracer {
+	return &Tracer{
+		show:  show,
+		rows:  newRowMaker(show.Mono2Wall, show.Classic),
+		order: stream.NewOrder[*event](orderItems, orderBytes),
+	}
+}
+
+// Record takes one record. The error is stream.ErrStop when enough was shown, or the sink's.
+func (t *Tracer) Record(r prog.Record) error {
+	switch r.Type {
+	case recordExec:
+		if err := t.closeOpen(r.CPU); err != nil {
+			return err
+		}
+		e := t.get()
+		if err := e.decodeExec(r.Body); err != nil {
+			t.bad(err)
+			return nil
+		}
+		e.start, e.seq = r.Time, r.Seq
+		if t.show.Cgroups != nil {
+			e.cgroup, e.container = t.show.Cgroups.Of(e.pid, e.cgroupID)
+		}
+		if e.flags&flagMore != 0 {
+			t.setOpen(r.CPU, e)
+			return nil
+		}
+		return t.complete(e)
+	case recordArgs:
+		e := t.opened(r.CPU)
+		if e == nil {
+			return nil // its exec record was lost, and counted
+		}
+		last, err := e.addArgs(r.Body)
+		if err != nil {
+			t.bad(err)
+			return nil
+		}
+		if last {
+			t.setOpen(r.CPU, nil)
+			return t.complete(e)
+		}
+	case recordTreeEnded:
+		t.ended = true
+	}
+	return nil
+}
+
+// TreeEnded says whether the last process of the followed tree has ended.
+func (t *Tracer) TreeEnded() bool { return t.ended }
+
+// Release shows, in order, the execs that began up to the watermark (CLOCK_MONOTONIC nanoseconds).
+func (t *Tracer) Release(watermark uint64) error { return t.order.Release(watermark, t.emit) }
+
+// Holds says whether execs wait to be shown.
+func (t *Tracer) Holds() bool { return t.order.Len() > 0 }
+
+// Finish shows all that is left. An exec whose arguments did not all arrive is marked so.
+func (t *Tracer) Finish() error {
+	for cpu := range t.open {
+		if err := t.closeOpen(uint16(cpu)); err != nil {
+			return err
+		}
+	}
+	return t.order.Flush(t.emit)
+}
+
+// Events counts what was shown.
+func (t *Tracer) Events() uint64 { return t.events }
+
+func (t *Tracer) complete(e *event) error {
+	if t.show.Comm != nil && !t.show.Comm(cString(e.comm[:])) {
+		t.put(e)
+		return nil
+	}
+	return t.order.Push(e.start, e.seq, len(e.buf), e, t.emit)
+}
+
+func (t *Tracer) emit(e *event) error {
+	defer t.put(e)
+	row := t.rows.make(e)
+	if t.show.Line != nil && !t.show.Line.Match(t.joined(row)) {
+		return nil
+	}
+	if t.show.Count > 0 && t.events >= t.show.Count {
+		return stream.ErrStop
+	}
+	if err := t.show.Sink.Row(row); err != nil {
+		return err
+	}
+	t.events++
+	if t.events == t.show.Count {
+		return stream.ErrStop
+	}
+	return nil
+}
+
+func (t *Tracer) joined(row *prog.Row) []byte {
+	t.line = t.line[:0]
+	for i, w := range row.Values[fArgs].List {
+		if i > 0 {
+			t.line = append(t.line, ' ')
+		}
+		t.line = append(t.line, w...)
+	}
+	return t.line
+}
+
+func (t *Tracer) opened(cpu uint16) *event {
+	if int(cpu) < len(t.open) {
+		return t.open[cpu]
+	}
+	return nil
+}
+
+func (t *Tracer) setOpen(cpu uint16, e *event) {
+	for int(cpu) >= len(t.open) {
+		t.open = append(t.open, nil)
+	}
+	t.open[cpu] = e
+}
+
+// closeOpen ends the exec that was under way on that CPU: what comes now shows that the rest of it was lost.
+func (t *Tracer) closeOpen(cpu uint16) error {
+	e := t.opened(cpu)
+	if e == nil {
+		return nil
+	}
+	t.open[cpu] = nil
+	e.argsMissed = true
+	return t.complete(e)
+}
+
+func (t *Tracer) bad(err error) {
+	t.badly++
+	if t.noteErr == nil {
+		t.noteErr = err
+	}
+}
+
+func (t *Tracer) get() *event {
+	if n := len(t.pool); n > 0 {
+		e := t.pool[n-1]
+		t.pool = t.pool[:n-1]
+		return e
+	}
+	return new(event)
+}
+
+func (t *Tracer) put(e *event) {
+	if cap(e.buf) <= maxPooledEvent && len(t.pool) < 64 {
+		t.pool = append(t.pool, e)
+	}
+}
+
+// Notes are facts about completeness for the end of a run.
+func (t *Tracer) Notes() (notes []string) {
+	if n := t.order.Late() + t.order.Forced(); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d shown out of order: they took longer than the reorder window", n))
+	}
+	if t.badly > 0 {
+		notes = append(notes, fmt.Sprintf("%d records could not be read, which is a bug of sonde: %v", t.badly, t.noteErr))
+	}
+	return notes
+}
