@@ -17,12 +17,14 @@ type Copies struct {
 
 // Take returns a copy of r with a Body of its own, valid until it is given back.
 func (c *Copies) Take(r prog.Record) *prog.Record {
-	kept := new(prog.Record)
+	var kept *prog.Record
 	if n := len(c.spare); n > 0 {
 		kept = c.spare[n-1]
 		c.spare[n-1] = nil
 		c.spare = c.spare[:n-1]
 		c.bytes -= cap(kept.Body)
+	} else {
+		kept = new(prog.Record)
 	}
 	body := append(kept.Body[:0], r.Body...)
 	*kept = r

@@ -44,12 +44,12 @@ func (s *Sequence) Add(cpu uint16, seq uint64) {
 		c.arrived++
 		return
 	}
-	if bit := uint64(1) << (c.highest - seq); c.window&bit != 0 {
+	bit := uint64(1) << (c.highest - seq) // 0 for what is too old to be told from a new one
+	if c.window&bit != 0 {
 		c.repeated++
 		return
-	} else {
-		c.window |= bit
 	}
+	c.window |= bit
 	c.arrived++
 }
 
