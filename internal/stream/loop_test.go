@@ -118,7 +118,7 @@ func TestRun(t *testing.T) {
 			[]string{"before", "drained in part", "nap 1ms", "before", "record", "drained", "nap 1ms",
 				"before", "drained", "wait"}, nil},
 		{"much is left", script{drains: []found{{records: 1, left: 300 << 10}, {records: 1}}},
-			[]string{"before", "record", "drained", "before", "record", "drained", "nap 2ms"}, nil},
+			[]string{"before", "record", "drained", "before", "record", "drained", "nap 1ms"}, nil},
 		{"a handler that holds records hears of the time", script{drains: make([]found, 2), holding: []bool{true, false}},
 			[]string{"before", "drained", "wait 10ms", "before", "drained", "wait"}, nil},
 		{"a record says stop", script{drains: []found{{records: 2}}, recordIs: stop}, []string{"before", "record"}, nil},

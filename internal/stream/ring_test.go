@@ -303,7 +303,7 @@ func TestDrainWholeRing(t *testing.T) {
 
 // Writer and reader at the same time; with -race, this is also a check that the words order the bodies.
 func TestDrainConcurrent(t *testing.T) {
-	const records = 50000
+	const records = 10000
 	f := newFakeRing(1024, 0)
 	go func() {
 		for seq := uint64(1); seq <= records; {
