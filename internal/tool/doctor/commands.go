@@ -1,0 +1,40 @@
+package doctor
+
+import "sonde/internal/kernel"
+
+// command is one row of the table below: what a sonde command needs, and what is lost without it.
+type command struct {
+	name string
+	// hard needs: without one of them the command does not work.
+	hard []need
+	// soft needs: without one of them it works in part.
+	soft []softNeed
+	// tries marks the command whose work is the trying: what could not be tried is lost to it.
+	tries bool
+}
+
+// need is met by any one of its features; the first is the best.
+type need []kernel.Feature
+
+// softNeed names a feature or a capability (the other is left zero), and what is lost without it, as a clause.
+type softNeed struct {
+	feature    kernel.Feature
+	capability kernel.Capability
+	lost       string
+}
+
+// commands is the table of sonde's commands. A new tool adds its row here.
+var commands = []command{
+	{
+		name: "exec",
+		hard: []need{{kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel}, {kernel.BTF}},
+		soft: []softNeed{
+			{feature: kernel.Stats, lost: "the accounting at the end has no kernel cost"},
+			{capability: kernel.CapSysPtrace, lost: "other users' processes may be shown without their executable and container"},
+		},
+	},
+	{
+		name:  "doctor",
+		tries: true,
+	},
+}
