@@ -48,7 +48,7 @@ func TypesFor(objects ...*ebpf.CollectionSpec) (*btf.Spec, error) {
 		return nil, fmt.Errorf("kernel types: %w", err)
 	}
 	defer file.Close()
-	src, err := openSource(file)
+	src, err := openBTF(file)
 	if err != nil {
 		return nil, fmt.Errorf("kernel types: %w", err)
 	}
@@ -60,7 +60,7 @@ func TypesFor(objects ...*ebpf.CollectionSpec) (*btf.Spec, error) {
 	return spec, nil
 }
 
-func reducedSpec(src *source, wanted *wants) (*btf.Spec, error) {
+func reducedSpec(src *btfSource, wanted *wants) (*btf.Spec, error) {
 	raw, err := reduce(src, wanted)
 	if err != nil {
 		return nil, err

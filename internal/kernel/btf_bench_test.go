@@ -38,7 +38,7 @@ var waysOfTypes = map[string]func(testing.TB, *ebpf.CollectionSpec) *btf.Spec{
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec, err := reducedSpec(fileSource(file, int(info.Size())), wanted)
+		spec, err := reducedSpec(fileBTF(file, int(info.Size())), wanted)
 		if err != nil {
 			t.Fatal(err)
 		}

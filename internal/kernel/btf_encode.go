@@ -16,7 +16,7 @@ func newEncoder() *encoder {
 	return &encoder{names: []byte{0}, offsets: map[string]uint32{"": 0}}
 }
 
-func (e *encoder) word(value uint32) { e.types = order.AppendUint32(e.types, value) }
+func (e *encoder) word(value uint32) { e.types = btfOrder.AppendUint32(e.types, value) }
 
 func (e *encoder) name(name []byte) uint32 {
 	offset, ok := e.offsets[string(name)]
@@ -30,10 +30,10 @@ func (e *encoder) name(name []byte) uint32 {
 
 func (e *encoder) blob() []byte {
 	out := make([]byte, 0, btfHeaderLen+len(e.types)+len(e.names))
-	out = order.AppendUint16(out, btfMagic)
+	out = btfOrder.AppendUint16(out, btfMagic)
 	out = append(out, btfVersion, 0)
 	for _, word := range []uint32{btfHeaderLen, 0, uint32(len(e.types)), uint32(len(e.types)), uint32(len(e.names))} {
-		out = order.AppendUint32(out, word)
+		out = btfOrder.AppendUint32(out, word)
 	}
 	return append(append(out, e.types...), e.names...)
 }
@@ -52,7 +52,7 @@ func (r *reducer) encode() ([]byte, error) {
 	return e.blob(), nil
 }
 
-func (r *reducer) encodeNode(e *encoder, n *node) error {
+func (r *reducer) encodeNode(e *encoder, n *btfNode) error {
 	start := len(e.types)
 	e.types = append(e.types, n.record[:btfRecordLen]...)
 	kind, _ := kindOf(n.record)
@@ -89,24 +89,24 @@ func (r *reducer) encodeNode(e *encoder, n *node) error {
 	if err != nil {
 		return err
 	}
-	order.PutUint32(head, name)
-	order.PutUint32(head[4:], order.Uint32(n.record[4:])&^0xffff|kept)
+	btfOrder.PutUint32(head, name)
+	btfOrder.PutUint32(head[4:], btfOrder.Uint32(n.record[4:])&^0xffff|kept)
 	switch kind {
 	case kindTypedef, kindVolatile, kindConst, kindRestrict, kindTypeTag:
-		order.PutUint32(head[8:], r.newID(n.record[8:]))
+		btfOrder.PutUint32(head[8:], r.newID(n.record[8:]))
 	case kindPointer, kindFuncProto:
 		target := uint32(0)
 		if n.deep {
 			target = r.newID(n.record[8:])
 		}
-		order.PutUint32(head[8:], target)
+		btfOrder.PutUint32(head[8:], target)
 	}
 	return nil
 }
 
 // newName returns the offset in the result of the name whose offset in the kernel's BTF starts field.
 func (r *reducer) newName(e *encoder, field []byte) (uint32, error) {
-	offset := order.Uint32(field)
+	offset := btfOrder.Uint32(field)
 	if offset == 0 {
 		return 0, nil
 	}
@@ -120,7 +120,7 @@ func (r *reducer) newName(e *encoder, field []byte) (uint32, error) {
 // newID returns the ID in the result of the type whose ID in the kernel's BTF starts field: of a type that was visited, or
 // of void.
 func (r *reducer) newID(field []byte) uint32 {
-	if n := r.nodes[order.Uint32(field)]; n != nil {
+	if n := r.nodes[btfOrder.Uint32(field)]; n != nil {
 		return n.id
 	}
 	return 0

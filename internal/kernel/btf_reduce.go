@@ -11,8 +11,8 @@ import (
 // maxReduced bounds the result, in bytes of types: the ready tools need a few kilobytes.
 const maxReduced = 8 << 20
 
-// node is a type of the kernel's that the result will hold.
-type node struct {
+// btfNode is a type of the kernel's that the result will hold.
+type btfNode struct {
 	id     uint32 // in the result
 	record []byte // the kernel's
 	keep   []bool // which members of a struct or union, or values of an enum, are kept
@@ -20,7 +20,7 @@ type node struct {
 }
 
 // parts returns what follows a record of a kind that counts its parts: members, values or parameters.
-func (n *node) parts() iter.Seq2[int, []byte] {
+func (n *btfNode) parts() iter.Seq2[int, []byte] {
 	kind, count := kindOf(n.record)
 	each := int(tails[kind].each)
 	return func(yield func(int, []byte) bool) {
@@ -41,18 +41,18 @@ type visit struct {
 
 // reducer grows the set of needed types from the roots by following, in the kernel's types, what is marked in the local ones.
 type reducer struct {
-	*scanner
+	*btfScanner
 	wants *wants
-	nodes map[uint32]*node // by the kernel's ID
-	order []*node          // by the ID in the result
+	nodes map[uint32]*btfNode // by the kernel's ID
+	order []*btfNode          // by the ID in the result
 	seen  map[visit]bool
 	todo  []visit
 	size  int
 }
 
 // reduce returns raw BTF that holds what wanted asks for of the BTF in src.
-func reduce(src *source, wanted *wants) ([]byte, error) {
-	scan, err := newScanner(src)
+func reduce(src *btfSource, wanted *wants) ([]byte, error) {
+	scan, err := newBTFScanner(src)
 	if err != nil {
 		return nil, err
 	}
@@ -61,10 +61,10 @@ func reduce(src *source, wanted *wants) ([]byte, error) {
 		return nil, err
 	}
 	r := &reducer{
-		scanner: scan,
-		wants:   wanted,
-		nodes:   make(map[uint32]*node),
-		seen:    make(map[visit]bool),
+		btfScanner: scan,
+		wants:      wanted,
+		nodes:      make(map[uint32]*btfNode),
+		seen:       make(map[visit]bool),
 	}
 	for _, c := range found {
 		root := wanted.roots[c.name]
@@ -105,26 +105,26 @@ func (r *reducer) visit(v visit) error {
 	switch kind, _ := kindOf(n.record); kind {
 	case kindInt, kindFloat, kindForward:
 	case kindTypedef, kindVolatile, kindConst, kindRestrict, kindTypeTag:
-		r.push(order.Uint32(n.record[8:]), v.local, v.deep)
+		r.push(btfOrder.Uint32(n.record[8:]), v.local, v.deep)
 	case kindPointer:
 		if v.deep {
 			n.deep = true
-			r.push(order.Uint32(n.record[8:]), nil, true)
+			r.push(btfOrder.Uint32(n.record[8:]), nil, true)
 		}
 	case kindArray:
 		var element btf.Type
 		if array, ok := v.local.(*btf.Array); ok {
 			element = array.Type
 		}
-		r.push(order.Uint32(n.record[12:]), element, v.deep)
-		r.push(order.Uint32(n.record[16:]), nil, v.deep)
+		r.push(btfOrder.Uint32(n.record[12:]), element, v.deep)
+		r.push(btfOrder.Uint32(n.record[16:]), nil, v.deep)
 	case kindFuncProto:
 		if v.deep {
 			n.deep = true
-			r.push(order.Uint32(n.record[8:]), nil, true)
+			r.push(btfOrder.Uint32(n.record[8:]), nil, true)
 			for i, part := range n.parts() {
 				n.keep[i] = true
-				r.push(order.Uint32(part[4:]), nil, true)
+				r.push(btfOrder.Uint32(part[4:]), nil, true)
 			}
 		}
 	case kindStruct, kindUnion:
@@ -137,7 +137,7 @@ func (r *reducer) visit(v visit) error {
 	return nil
 }
 
-func (r *reducer) node(id uint32) (*node, error) {
+func (r *reducer) node(id uint32) (*btfNode, error) {
 	if n := r.nodes[id]; n != nil {
 		return n, nil
 	}
@@ -148,7 +148,7 @@ func (r *reducer) node(id uint32) (*node, error) {
 	if r.size += len(record); r.size > maxReduced {
 		return nil, fmt.Errorf("%w: more than %d bytes of types are asked for", ErrNotReduced, maxReduced)
 	}
-	n := &node{record: slices.Clone(record)}
+	n := &btfNode{record: slices.Clone(record)}
 	_, parts := kindOf(record)
 	n.keep = make([]bool, parts)
 	r.nodes[id] = n
@@ -157,26 +157,20 @@ func (r *reducer) node(id uint32) (*node, error) {
 	return n, nil
 }
 
-func (r *reducer) visitMembers(n *node, local btf.Type) error {
+func (r *reducer) visitMembers(n *btfNode, local btf.Type) error {
 	names := r.wants.namedParts(local)
 	if len(names) == 0 {
 		return nil
 	}
 	for i, part := range n.parts() {
-		typ := order.Uint32(part[4:])
-		if order.Uint32(part) == 0 {
+		typ := btfOrder.Uint32(part[4:])
+		if btfOrder.Uint32(part) == 0 {
 			// What is looked for may be in here. An empty copy of it does no harm.
-			is, err := r.isComposite(typ)
-			if err != nil {
-				return err
-			}
-			if is {
-				n.keep[i] = true
-				r.push(typ, local, false)
-			}
+			n.keep[i] = true
+			r.push(typ, local, false)
 			continue
 		}
-		name, err := r.name(order.Uint32(part))
+		name, err := r.name(btfOrder.Uint32(part))
 		if err != nil {
 			return err
 		}
@@ -188,13 +182,13 @@ func (r *reducer) visitMembers(n *node, local btf.Type) error {
 	return nil
 }
 
-func (r *reducer) visitValues(n *node, local btf.Type) error {
+func (r *reducer) visitValues(n *btfNode, local btf.Type) error {
 	names := r.wants.namedParts(local)
 	if len(names) == 0 {
 		return nil
 	}
 	for i, part := range n.parts() {
-		name, err := r.name(order.Uint32(part))
+		name, err := r.name(btfOrder.Uint32(part))
 		if err != nil {
 			return err
 		}
@@ -203,26 +197,4 @@ func (r *reducer) visitValues(n *node, local btf.Type) error {
 		}
 	}
 	return nil
-}
-
-// isComposite looks through typedefs and qualifiers.
-func (r *reducer) isComposite(id uint32) (bool, error) {
-	for range maxTypeDepth {
-		if id == 0 {
-			return false, nil
-		}
-		record, err := r.record(id)
-		if err != nil {
-			return false, err
-		}
-		switch kind, _ := kindOf(record); kind {
-		case kindStruct, kindUnion:
-			return true, nil
-		case kindTypedef, kindVolatile, kindConst, kindRestrict, kindTypeTag:
-			id = order.Uint32(record[8:])
-		default:
-			return false, nil
-		}
-	}
-	return false, nil
 }

@@ -73,9 +73,9 @@ const rootKinds = 1<<kindInt | 1<<kindStruct | 1<<kindUnion | 1<<kindEnum | 1<<k
 // markEvery is how many types lie between two known offsets: a type is found by walking from the last one before it.
 const markEvery = 64
 
-// scanner finds types in raw BTF by name and by ID, without an index of all of them.
-type scanner struct {
-	src               *source
+// btfScanner finds types in raw BTF by name and by ID, without an index of all of them.
+type btfScanner struct {
+	src               *btfSource
 	typesAt, typesEnd int
 	namesAt, namesEnd int
 	marks             []uint32 // offsets of the types 1, 1+markEvery, 1+2*markEvery, ... from typesAt
@@ -88,15 +88,15 @@ type candidate struct {
 	name string // the essential one
 }
 
-var order = binary.NativeEndian
+var btfOrder = binary.NativeEndian
 
-// newScanner checks the header.
-func newScanner(src *source) (*scanner, error) {
+// newBTFScanner checks the header.
+func newBTFScanner(src *btfSource) (*btfScanner, error) {
 	header, err := src.bytes(0, btfHeaderLen, src.size)
 	if err != nil {
 		return nil, fmt.Errorf("BTF header: %w", err)
 	}
-	switch magic := order.Uint16(header); {
+	switch magic := btfOrder.Uint16(header); {
 	case magic == btfMagic>>8|btfMagic&0xff<<8:
 		return nil, fmt.Errorf("%w: the BTF is in another byte order", ErrNotReduced)
 	case magic != btfMagic:
@@ -105,11 +105,11 @@ func newScanner(src *source) (*scanner, error) {
 	if header[2] != btfVersion || header[3] != 0 {
 		return nil, fmt.Errorf("%w: BTF version %d, flags %#x", ErrNotReduced, header[2], header[3])
 	}
-	headerLen := order.Uint32(header[4:])
+	headerLen := btfOrder.Uint32(header[4:])
 	if headerLen < btfHeaderLen {
 		return nil, fmt.Errorf("BTF header of %d bytes is too short", headerLen)
 	}
-	s := &scanner{src: src}
+	s := &btfScanner{src: src}
 	section := func(at, length uint32) (int, int, error) {
 		start, end := uint64(headerLen)+uint64(at), uint64(headerLen)+uint64(at)+uint64(length)
 		if end > uint64(src.size) {
@@ -117,7 +117,7 @@ func newScanner(src *source) (*scanner, error) {
 		}
 		return int(start), int(end), nil
 	}
-	typeAt, typeLen, nameAt, nameLen := order.Uint32(header[8:]), order.Uint32(header[12:]), order.Uint32(header[16:]), order.Uint32(header[20:])
+	typeAt, typeLen, nameAt, nameLen := btfOrder.Uint32(header[8:]), btfOrder.Uint32(header[12:]), btfOrder.Uint32(header[16:]), btfOrder.Uint32(header[20:])
 	if s.typesAt, s.typesEnd, err = section(typeAt, typeLen); err != nil {
 		return nil, err
 	}
@@ -127,17 +127,18 @@ func newScanner(src *source) (*scanner, error) {
 	return s, nil
 }
 
-// tailLen returns how many bytes follow the first btfRecordLen ones of a record.
-func tailLen(info uint32) (int, error) {
+// tailLen returns how many bytes follow the first btfRecordLen ones of a record, if its kind is known.
+func tailLen(info uint32) (length int, known bool) {
 	tail := &tails[info>>24&0x1f]
-	if !tail.known || info&infoUnused != 0 {
-		return 0, fmt.Errorf("%w: BTF type of unknown kind, info %#x", ErrNotReduced, info)
-	}
-	return int(tail.fixed) + int(info&0xffff)*int(tail.each), nil
+	return int(tail.fixed) + int(info&0xffff)*int(tail.each), tail.known && info&infoUnused == 0
+}
+
+func errUnknownKind(info uint32) error {
+	return fmt.Errorf("%w: BTF type of unknown kind, info %#x", ErrNotReduced, info)
 }
 
 // find goes through all types once and returns those with one of the names, or a flavour of it, in order of their IDs.
-func (s *scanner) find(names map[string]*root) ([]candidate, error) {
+func (s *btfScanner) find(names map[string]*wantedRoot) ([]candidate, error) {
 	var filter nameFilter
 	for name := range names {
 		filter.add(name)
@@ -155,16 +156,16 @@ func (s *scanner) find(names map[string]*root) ([]candidate, error) {
 		start := at
 		for at-start <= len(window)-btfRecordLen {
 			record := window[at-start:][:btfRecordLen]
-			info := order.Uint32(record[4:])
-			tail, err := tailLen(info)
-			if err != nil {
-				return nil, err
+			info := btfOrder.Uint32(record[4:])
+			tail, known := tailLen(info)
+			if !known {
+				return nil, errUnknownKind(info)
 			}
 			if s.count%markEvery == 0 {
 				s.marks = append(s.marks, uint32(at-s.typesAt))
 			}
 			s.count++
-			if name := order.Uint32(record); name != 0 && 1<<(info>>24&0x1f)&rootKinds != 0 {
+			if name := btfOrder.Uint32(record); name != 0 && 1<<(info>>24&0x1f)&rootKinds != 0 {
 				text, err := s.name(name)
 				if err != nil {
 					return nil, err
@@ -188,7 +189,7 @@ func (s *scanner) find(names map[string]*root) ([]candidate, error) {
 }
 
 // name returns the string at an offset of the string section, valid until the next call.
-func (s *scanner) name(offset uint32) ([]byte, error) {
+func (s *btfScanner) name(offset uint32) ([]byte, error) {
 	if uint64(offset) >= uint64(s.namesEnd-s.namesAt) {
 		return nil, fmt.Errorf("BTF name at offset %d of %d", offset, s.namesEnd-s.namesAt)
 	}
@@ -199,12 +200,12 @@ var errNoType = errors.New("BTF has no such type")
 
 // kindOf returns the kind and the number of parts in the info of a record.
 func kindOf(record []byte) (kind, parts int) {
-	info := order.Uint32(record[4:])
+	info := btfOrder.Uint32(record[4:])
 	return int(info >> 24 & 0x1f), int(info & 0xffff)
 }
 
 // record returns the whole record of a type, valid until the next call. find must have been called.
-func (s *scanner) record(id uint32) ([]byte, error) {
+func (s *btfScanner) record(id uint32) ([]byte, error) {
 	if id == 0 || id > s.count {
 		return nil, fmt.Errorf("type %d: %w", id, errNoType)
 	}
@@ -214,9 +215,10 @@ func (s *scanner) record(id uint32) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		tail, err := tailLen(order.Uint32(head[4:]))
-		if err != nil {
-			return nil, err
+		info := btfOrder.Uint32(head[4:])
+		tail, known := tailLen(info)
+		if !known {
+			return nil, errUnknownKind(info)
 		}
 		if skip == 0 {
 			whole, err := s.src.bytes(at, btfRecordLen+tail, s.typesEnd)

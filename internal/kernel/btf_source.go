@@ -17,11 +17,11 @@ const (
 	pageSlots  = 16
 )
 
-// source gives random access to raw BTF and holds little of it in memory: the file is mapped where the kernel allows that
+// btfSource gives random access to raw BTF and holds little of it in memory: the file is mapped where the kernel allows that
 // (6.15 and later; such pages are not counted as the process's own), and read in pieces where it does not.
 //
 // What a method returns is valid until the next call of the same method.
-type source struct {
+type btfSource struct {
 	size   int
 	mem    []byte // all of it, when mapped
 	mapped bool
@@ -38,8 +38,8 @@ type source struct {
 	name   []byte // one name that crosses pages
 }
 
-// openSource reads file, which must stay open until the source is closed.
-func openSource(file *os.File) (*source, error) {
+// openBTF reads file, which must stay open until the source is closed.
+func openBTF(file *os.File) (*btfSource, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -50,16 +50,16 @@ func openSource(file *os.File) (*source, error) {
 	size := int(info.Size())
 	mem, err := syscall.Mmap(int(file.Fd()), 0, size, syscall.PROT_READ, syscall.MAP_PRIVATE)
 	if err != nil { // ENODEV before 6.15
-		return fileSource(file, size), nil
+		return fileBTF(file, size), nil
 	}
-	return &source{size: size, mem: mem, mapped: true}, nil
+	return &btfSource{size: size, mem: mem, mapped: true}, nil
 }
 
-func fileSource(file io.ReaderAt, size int) *source { return &source{size: size, file: file} }
+func fileBTF(file io.ReaderAt, size int) *btfSource { return &btfSource{size: size, file: file} }
 
-func memorySource(mem []byte) *source { return &source{size: len(mem), mem: mem} }
+func memoryBTF(mem []byte) *btfSource { return &btfSource{size: len(mem), mem: mem} }
 
-func (s *source) close() {
+func (s *btfSource) close() {
 	if s.mapped {
 		_ = syscall.Munmap(s.mem)
 		s.mem = nil
@@ -67,7 +67,7 @@ func (s *source) close() {
 }
 
 // bytes returns what lies from offset at on: at least need bytes of it, and as many more as are at hand, up to limit.
-func (s *source) bytes(at, need, limit int) ([]byte, error) {
+func (s *btfSource) bytes(at, need, limit int) ([]byte, error) {
 	if at < 0 || need < 0 || limit > s.size || at > limit || need > limit-at {
 		return nil, fmt.Errorf("%d bytes at offset %d are outside of the section that ends at %d", need, at, limit)
 	}
@@ -92,7 +92,7 @@ func (s *source) bytes(at, need, limit int) ([]byte, error) {
 
 // text returns the NUL-terminated string at offset at, without its NUL. The string must end before limit. One longer than
 // maxNameLen is cut there.
-func (s *source) text(at, limit int) ([]byte, error) {
+func (s *btfSource) text(at, limit int) ([]byte, error) {
 	if at < 0 || limit > s.size || at >= limit {
 		return nil, fmt.Errorf("name at offset %d is outside of the section that ends at %d", at, limit)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -123,6 +122,7 @@ func findMember(t *testing.T, spec *btf.Spec, typ, member string) place {
 }
 
 // fixups relocates every program of object against types and gives, by program, all that the relocations say.
+// What the library refuses to relocate shows as its error.
 func fixups(t testing.TB, object *ebpf.CollectionSpec, types *btf.Spec) map[string][]string {
 	t.Helper()
 	out := make(map[string][]string)
@@ -138,7 +138,8 @@ func fixups(t testing.TB, object *ebpf.CollectionSpec, types *btf.Spec) map[stri
 		localID := func(btf.Type) (btf.TypeID, error) { return 4711, nil }
 		got, err := btf.CORERelocate(relos, []*btf.Spec{types}, binary.LittleEndian, localID)
 		if err != nil {
-			t.Fatal(err)
+			out[name] = []string{"error: " + err.Error()}
+			continue
 		}
 		for i, fixup := range got {
 			if err := fixup.Apply(&insns[i]); err != nil {
@@ -223,7 +224,7 @@ func TestKernelTypesForSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := reduce(memorySource(whole), wanted)
+	want, err := reduce(memoryBTF(whole), wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,12 +233,12 @@ func TestKernelTypesForSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	opened, err := openSource(file)
+	opened, err := openBTF(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer opened.close()
-	for name, src := range map[string]*source{"as opened": opened, "in pieces": fileSource(file, len(whole))} {
+	for name, src := range map[string]*btfSource{"as opened": opened, "in pieces": fileBTF(file, len(whole))} {
 		got, err := reduce(src, wanted)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -268,54 +269,5 @@ func TestTypesForNothing(t *testing.T) {
 				t.Errorf("got %v", typ)
 			}
 		}
-	}
-}
-
-func TestParseRelocation(t *testing.T) {
-	type want struct {
-		Kind     string
-		Accessor []int
-		Local    btf.TypeID
-		Err      bool
-	}
-	for text, w := range map[string]want{
-		`CORERelocation(byte_off, Struct:"task_struct"[0:3:12], local_id=7)`:      {Kind: "byte_off", Accessor: []int{0, 3, 12}, Local: 7},
-		`CORERelocation(type_exists, Typedef:"a[0], local_id=1)"[0], local_id=9)`: {Kind: "type_exists", Accessor: []int{0}, Local: 9},
-		`CORERelocation(unknown (77), Int:"u32"[0], local_id=1)`:                  {Kind: "unknown (77)", Accessor: []int{0}, Local: 1},
-		``:                         {Err: true},
-		`CORERelocation(byte_off)`: {Err: true},
-		`CORERelocation(byte_off, Struct:"a"[], local_id=7)`:           {Err: true},
-		`CORERelocation(byte_off, Struct:"a"[-1], local_id=7)`:         {Err: true},
-		`CORERelocation(byte_off, Struct:"a"[0], local_id=7, more=1)`:  {Err: true},
-		`CORERelocation(byte_off, Struct:"a"[0], local_id=4294967296)`: {Err: true},
-		`CORERelocation(byte_off, Struct:"a"0], local_id=7)`:           {Err: true},
-	} {
-		got, err := parseRelocation(text)
-		if diff := cmp.Diff(w, want{got.kind, got.accessor, got.local, err != nil}); diff != "" {
-			t.Errorf("%s: -want +got:\n%s", text, diff)
-		}
-		if err != nil && !errors.Is(err, ErrNotReduced) {
-			t.Errorf("%s: %v does not wrap ErrNotReduced", text, err)
-		}
-	}
-}
-
-func TestWantedByNamesWhatIsAccessed(t *testing.T) {
-	wanted, err := wantedBy([]*ebpf.CollectionSpec{loadObject(t, "core.bpf.o")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, local := range wanted.roots["mm_struct"].locals {
-		for name := range wanted.namedParts(local) {
-			got = append(got, name)
-		}
-	}
-	slices.Sort(got)
-	if diff := cmp.Diff([]string{"arg_end", "arg_start", "env_end", "exe_file"}, got); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-	if !wanted.roots["rcu_callback_t"].deep || wanted.roots["mm_struct"].deep {
-		t.Error("a question whether a type exists must look deep, a question for a member must not")
 	}
 }

@@ -18,13 +18,13 @@ const maxTypeDepth = 32
 
 // wants is what the relocations of some objects ask about the kernel's types.
 type wants struct {
-	roots map[string]*root                   // by essential name
+	roots map[string]*wantedRoot             // by essential name
 	parts map[btf.Type][]bool                // which members of a local struct or union, or values of a local enum, are asked for
 	names map[btf.Type]map[string][]btf.Type // cache of namedParts
 }
 
-// root is one name that relocations start from.
-type root struct {
+// wantedRoot is one name that relocations start from.
+type wantedRoot struct {
 	locals []btf.Type
 	// deep asks for what pointers and functions are made of: whether a typedef of such a type exists in the kernel is
 	// decided by comparing these.
@@ -33,7 +33,7 @@ type root struct {
 
 func newWants() *wants {
 	return &wants{
-		roots: make(map[string]*root),
+		roots: make(map[string]*wantedRoot),
 		parts: make(map[btf.Type][]bool),
 		names: make(map[btf.Type]map[string][]btf.Type),
 	}
@@ -103,7 +103,7 @@ func (w *wants) addRelocation(text string, types *btf.Spec) error {
 func (w *wants) addRoot(name string, local btf.Type, deep bool) {
 	r := w.roots[name]
 	if r == nil {
-		r = &root{}
+		r = &wantedRoot{}
 		w.roots[name] = r
 	}
 	r.deep = r.deep || deep
@@ -198,36 +198,38 @@ type relocation struct {
 //
 // A text of another form is ErrNotReduced, so that a change in the library costs time and not correctness.
 func parseRelocation(text string) (relocation, error) {
-	unknown := fmt.Errorf("%w: unknown form of relocation %q", ErrNotReduced, text)
+	unknown := func() (relocation, error) {
+		return relocation{}, fmt.Errorf("%w: unknown form of relocation %q", ErrNotReduced, text)
+	}
 	rest, ok := strings.CutPrefix(text, "CORERelocation(")
 	if !ok {
-		return relocation{}, unknown
+		return unknown()
 	}
 	kind, rest, ok := strings.Cut(rest, ", ")
 	if !ok {
-		return relocation{}, unknown
+		return unknown()
 	}
 	at := strings.LastIndex(rest, "], local_id=")
 	if at < 0 {
-		return relocation{}, unknown
+		return unknown()
 	}
 	digits, ok := strings.CutSuffix(rest[at+len("], local_id="):], ")")
 	if !ok {
-		return relocation{}, unknown
+		return unknown()
 	}
 	id, err := strconv.ParseUint(digits, 10, 32)
 	if err != nil {
-		return relocation{}, unknown
+		return unknown()
 	}
 	open := strings.LastIndexByte(rest[:at], '[')
 	if open < 0 {
-		return relocation{}, unknown
+		return unknown()
 	}
-	var accessor []int
+	accessor := make([]int, 0, 4)
 	for index := range strings.SplitSeq(rest[open+1:at], ":") {
 		n, err := strconv.ParseUint(index, 10, 31)
 		if err != nil {
-			return relocation{}, unknown
+			return unknown()
 		}
 		accessor = append(accessor, int(n))
 	}
