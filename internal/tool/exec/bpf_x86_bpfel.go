@@ -20,6 +20,7 @@ const (
 	bpfMapCgroupmap         = "cgroupmap"
 	bpfMapCounters          = "counters"
 	bpfMapMntnsmap          = "mntnsmap"
+	bpfMapPathWalks         = "path_walks"
 	bpfMapRecords           = "records"
 	bpfMapScratch           = "scratch"
 	bpfMapStarts            = "starts"
@@ -106,6 +107,7 @@ type bpfMapSpecs struct {
 	Cgroupmap     *ebpf.MapSpec `ebpf:"cgroupmap"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Mntnsmap      *ebpf.MapSpec `ebpf:"mntnsmap"`
+	PathWalks     *ebpf.MapSpec `ebpf:"path_walks"`
 	Records       *ebpf.MapSpec `ebpf:"records"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Starts        *ebpf.MapSpec `ebpf:"starts"`
@@ -156,6 +158,7 @@ type bpfMaps struct {
 	Cgroupmap     *ebpf.Map `ebpf:"cgroupmap"`
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Mntnsmap      *ebpf.Map `ebpf:"mntnsmap"`
+	PathWalks     *ebpf.Map `ebpf:"path_walks"`
 	Records       *ebpf.Map `ebpf:"records"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Starts        *ebpf.Map `ebpf:"starts"`
@@ -172,6 +175,7 @@ func (m *bpfMaps) Close() error {
 		m.Cgroupmap,
 		m.Counters,
 		m.Mntnsmap,
+		m.PathWalks,
 		m.Records,
 		m.Scratch,
 		m.Starts,

@@ -198,48 +198,103 @@ int exec_commit(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * Appends the names from d up to the root of the mount namespace to the scratch data at off, the innermost first.
- * Returns the new offset. A global function is verified once however often it is called; 5.10 lets it take numbers only.
+ * What a loop does in one turn is a global function without arguments, its state in a per-CPU value: the verifier looks
+ * at such a function once, and at the loop around it as at so many calls. Inlined, every turn is verified anew, for
+ * every way through it: half a second of start-up was measured.
  */
-__attribute__((noinline)) __u32 path_put(__u64 dentry, __u64 vfsmnt, __u32 off)
+#define TURN __attribute__((noinline)) int
+
+enum turn { TURN_MORE, TURN_DONE, TURN_CUT };
+
+struct path_walk {
+	__u64 dentry;
+	__u64 mount;
+	__u64 root; /* of that mount */
+	__u64 off;  /* into the scratch data */
+	__u64 limit;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct path_walk);
+} path_walks SEC(".maps");
+
+/* One name of a path, or one step from the root of a mount to where it is mounted. */
+TURN path_turn(void)
 {
-	struct dentry *d = (struct dentry *)dentry, *root, *up;
-	struct mount *m = (struct mount *)(vfsmnt - bpf_core_field_offset(struct mount, mnt)), *over;
+	struct dentry *d, *up;
+	struct mount *m, *over;
 	struct exec_buffer *b;
-	__u32 zero = 0, limit;
+	struct path_walk *w;
+	__u32 zero = 0;
+	__u64 off;
 	long n;
-	int i;
 
 	b = bpf_map_lookup_elem(&scratch, &zero);
-	if (!b || off > 2 * PATH_MAX)
-		return off;
-	limit = off + PATH_MAX - NAME_MAX;
-	root = BPF_CORE_READ(m, mnt.mnt_root);
-	for (i = 0; i < PATH_DEPTH; i++) {
-		if (d == root) {
-			over = BPF_CORE_READ(m, mnt_parent);
-			if (over == m)
-				return off;
-			d = BPF_CORE_READ(m, mnt_mountpoint);
-			m = over;
-			root = BPF_CORE_READ(m, mnt.mnt_root);
-			continue;
-		}
-		if (off > limit || off > 3 * PATH_MAX - NAME_MAX)
-			break;
-		n = bpf_probe_read_kernel_str(b->data + off, NAME_MAX, BPF_CORE_READ(d, d_name.name));
-		if (n < 0)
-			break;
-		off += n & (2 * NAME_MAX - 1);
-		up = BPF_CORE_READ(d, d_parent);
-		if (up == d) {
-			b->r.flags |= EXEC_DETACHED;
-			return off;
-		}
-		d = up;
+	w = bpf_map_lookup_elem(&path_walks, &zero);
+	if (!b || !w)
+		return TURN_CUT;
+	d = (struct dentry *)w->dentry;
+	if (w->dentry == w->root) {
+		m = (struct mount *)w->mount;
+		over = BPF_CORE_READ(m, mnt_parent);
+		if (over == m)
+			return TURN_DONE;
+		w->dentry = (__u64)BPF_CORE_READ(m, mnt_mountpoint);
+		w->mount = (__u64)over;
+		w->root = (__u64)BPF_CORE_READ(over, mnt.mnt_root);
+		return TURN_MORE;
 	}
-	b->r.flags |= EXEC_PATHS_CUT;
-	return off;
+	off = w->off;
+	if (off > w->limit)
+		return TURN_CUT;
+	barrier_var(off); /* or clang folds the two checks into one that the verifier cannot follow */
+	if (off > 3 * PATH_MAX - NAME_MAX)
+		return TURN_CUT;
+	n = bpf_probe_read_kernel_str(b->data + off, NAME_MAX, BPF_CORE_READ(d, d_name.name));
+	if (n < 0)
+		return TURN_CUT;
+	w->off = off + (n & (2 * NAME_MAX - 1));
+	up = BPF_CORE_READ(d, d_parent);
+	if (up == d) {
+		b->r.flags |= EXEC_DETACHED;
+		return TURN_DONE;
+	}
+	w->dentry = (__u64)up;
+	return TURN_MORE;
+}
+
+/*
+ * Appends the names from a dentry up to the root of the mount namespace to the scratch data at off, the innermost first.
+ * Returns the new offset.
+ */
+static __noinline __u64 path_put(__u64 dentry, __u64 vfsmnt, __u64 off)
+{
+	struct mount *m = (struct mount *)(vfsmnt - bpf_core_field_offset(struct mount, mnt));
+	struct exec_buffer *b;
+	struct path_walk *w;
+	__u32 zero = 0;
+	int i, state = TURN_MORE;
+
+	b = bpf_map_lookup_elem(&scratch, &zero);
+	w = bpf_map_lookup_elem(&path_walks, &zero);
+	if (!b || !w)
+		return off;
+	w->dentry = dentry;
+	w->mount = (__u64)m;
+	w->root = (__u64)BPF_CORE_READ(m, mnt.mnt_root);
+	w->off = off;
+	w->limit = off + PATH_MAX - NAME_MAX;
+	for (i = 0; i < PATH_DEPTH; i++) {
+		state = path_turn();
+		if (state != TURN_MORE)
+			break;
+	}
+	if (state != TURN_DONE)
+		b->r.flags |= EXEC_PATHS_CUT;
+	return w->off;
 }
 
 static __always_inline __u64 put_paths(struct exec_buffer *b, struct task_struct *task, struct mm_struct *mm, __u64 off)
@@ -356,9 +411,6 @@ struct {
 	},
 };
 
-/* Makes every turn of a loop read its state from memory, so that it looks the same to the verifier as the one before. */
-#define FORGET() asm volatile("" ::: "memory")
-
 static __always_inline struct walk *walk_begin(struct args_buffer *b, __u64 seq, __u64 time)
 {
 	__u32 zero = 0;
@@ -379,22 +431,31 @@ static __always_inline struct walk *walk_begin(struct args_buffer *b, __u64 seq,
 	return w;
 }
 
-static __always_inline bool rest_turn(struct walk *w, struct args_buffer *b)
+/* One chunk of what is left of the arguments. */
+TURN rest_turn(void)
 {
-	__u64 len = w->bytes;
+	struct args_buffer *b;
+	struct walk *w;
+	__u32 zero = 0;
+	__u64 len;
 
+	b = bpf_map_lookup_elem(&args_scratch, &zero);
+	w = bpf_map_lookup_elem(&walks, &zero);
+	if (!b || !w)
+		return TURN_DONE;
+	len = w->bytes;
 	barrier_var(len);
 	if (len > CHUNK)
 		len = CHUNK;
 	if (len && bpf_probe_read_user(b->data, len, (void *)w->ptr)) {
 		w->flags |= EXEC_ARGS_FAULT;
 		args_send(b, w->seq, w->time, 0, w->flags, true);
-		return false;
+		return TURN_DONE;
 	}
 	w->ptr += len;
 	w->bytes -= len;
 	args_send(b, w->seq, w->time, len, 0, w->bytes == 0);
-	return w->bytes != 0;
+	return w->bytes ? TURN_MORE : TURN_DONE;
 }
 
 SEC("raw_tp/sys_exit")
@@ -410,8 +471,7 @@ int exec_rest(struct bpf_raw_tracepoint_args *ctx)
 	if (!b || !w)
 		return 0;
 	for (i = 0; i < TURNS; i++) {
-		FORGET();
-		if (!rest_turn(w, b))
+		if (rest_turn() != TURN_MORE)
 			goto out;
 	}
 	if (w->calls++ < CALLS)
@@ -472,24 +532,33 @@ static __always_inline bool send_committed(struct exec_buffer *b, struct mm_stru
  * The arguments of an exec that failed are still the caller's: strings behind pointers, some perhaps never read and
  * so not in memory.
  *
- * One turn: one string, or as much of it as the chunk still takes. Returns false when there is no more.
+ * One turn: one string, or as much of it as the chunk still takes. Done when there is no more.
  */
-static __always_inline bool walk_turn(struct walk *w, struct args_buffer *b)
+TURN walk_turn(void)
 {
-	__u64 p = w->at, off = w->off, room;
+	struct args_buffer *b;
+	struct walk *w;
+	__u32 zero = 0;
+	__u64 p, off, room;
 	long n;
 
+	b = bpf_map_lookup_elem(&args_scratch, &zero);
+	w = bpf_map_lookup_elem(&walks, &zero);
+	if (!b || !w)
+		return TURN_DONE;
+	p = w->at;
+	off = w->off;
 	if (!p) {
 		if (bpf_probe_read_user(&p, w->compat ? 4 : 8, (void *)w->ptr)) {
 			w->flags |= EXEC_ARGS_FAULT;
-			return false;
+			return TURN_DONE;
 		}
 		if (!p)
-			return false;
+			return TURN_DONE;
 	}
 	if (w->bytes >= max_arg_bytes) {
 		w->flags |= EXEC_ARGS_CUT;
-		return false;
+		return TURN_DONE;
 	}
 	if (off >= CHUNK) {
 		args_send(b, w->seq, w->time, CHUNK, 0, false);
@@ -516,14 +585,14 @@ static __always_inline bool walk_turn(struct walk *w, struct args_buffer *b)
 		args_send(b, w->seq, w->time, off + n, 0, false);
 		b->r.unreadable = 0;
 		w->off = 0;
-		return true;
+		return TURN_MORE;
 	}
 	w->at = 0;
 	w->off = off + n;
 	w->bytes += n;
 	w->index++;
 	w->ptr += w->compat ? 4 : 8;
-	return true;
+	return TURN_MORE;
 }
 
 SEC("raw_tp/sys_exit")
@@ -539,8 +608,7 @@ int exec_walk(struct bpf_raw_tracepoint_args *ctx)
 	if (!b || !w)
 		return 0;
 	for (i = 0; i < WALK_TURNS; i++) {
-		FORGET();
-		if (!walk_turn(w, b))
+		if (walk_turn() != TURN_MORE)
 			goto last;
 	}
 	if (w->calls++ < CALLS)
