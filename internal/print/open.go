@@ -156,7 +156,7 @@ var remedies = map[unix.Errno]string{
 	unix.ELOOP:   "too many symbolic links; name the file they lead to",
 	unix.EROFS:   "its file system is read-only; name a file elsewhere",
 	unix.EACCES:  "permission denied; name a file in a directory that you may write to",
-	unix.EPERM:   "not permitted (is it immutable?); name another file",
+	unix.EPERM:   "not permitted; name another file",
 	unix.ETXTBSY: "it is a program that is running; name another file",
 }
 

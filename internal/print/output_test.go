@@ -171,7 +171,7 @@ func TestOtherErrorsAreFinal(t *testing.T) {
 
 type short struct{}
 
-func (short) Write(p []byte) (int, error) { return len(p) - 1, nil }
+func (short) Write(p []byte) (int, error) { return len(p) - 2, nil }
 
 func TestClosedPipe(t *testing.T) {
 	r, w, err := os.Pipe()
