@@ -165,6 +165,8 @@ struct cred {
 	kgid_t gid;
 };
 
+struct css_set;
+
 struct task_struct {
 #if defined(__TARGET_ARCH_x86)
 	struct thread_info thread_info;
@@ -178,6 +180,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 	struct pid *thread_pid;
+	struct css_set *cgroups;
 };
 
 struct linux_binprm {

@@ -4,79 +4,81 @@ import (
 	"bytes"
 	"os"
 	"strconv"
-	"strings"
+	"time"
 )
 
-// Cgroups tells the cgroup path and the container of processes that were just seen. On a host with cgroup v2 alone,
-// what one process says is true of all in the same cgroup, and kept; with v1 hierarchies each process is asked.
+// MapTree is the map of followed processes, for Reseed's put and drop.
+const MapTree = mapTree
+
+// Cgroups tells the cgroup path and the container of processes that were just seen, many of which have ended by then.
+//
+// What one process says is true of all that share its cgroups: on a host with cgroup v2 alone those of the same cgroup
+// id, and where there are v1 hierarchies those with the same css_set, the kernel's own object for one membership in all
+// of them. An id is never used twice; the address of a css_set may be, so what was learnt by it is asked anew after a
+// while, as long as there is a living process to ask.
 type Cgroups struct {
 	root  string
 	whole bool // cgroup v2 says everything: no v1 hierarchies
 	known map[uint64]membership
 	buf   []byte
-	last  membership
-	text  []byte
+	now   func() time.Time
 }
 
-type membership struct{ path, container []byte }
+type membership struct {
+	path, container []byte
+	learnt          time.Time
+}
 
-// maxMemberships bounds what is kept of cgroups that come and go; past it the table starts anew.
-const maxMemberships = 4096
+const (
+	// maxMemberships bounds what is kept of cgroups that come and go; past it the table starts anew.
+	maxMemberships = 4096
+	// cssSetTrust is how long a css_set's address stands for what it last stood for.
+	cssSetTrust = time.Second
+)
 
 // NewCgroups looks at the running host.
-func NewCgroups() *Cgroups { return newCgroups("") }
+func NewCgroups() *Cgroups { return newCgroups("/") }
 
 func newCgroups(root string) *Cgroups {
-	c := &Cgroups{root: root, known: make(map[uint64]membership), buf: make([]byte, 16<<10)}
-	own, err := os.ReadFile(root + "/proc/self/cgroup")
-	c.whole = err == nil && bytes.Count(own, []byte{'\n'}) == 1 && bytes.HasPrefix(own, []byte("0::"))
+	c := &Cgroups{root: root, known: make(map[uint64]membership), buf: make([]byte, 16<<10), now: time.Now}
+	own := c.read("self")
+	c.whole = bytes.Count(own, []byte{'\n'}) == 1 && bytes.HasPrefix(own, []byte("0::"))
 	return c
 }
 
-// Of returns the path of a process's cgroup and the id of its container, nil where not known: the process has ended and
-// its cgroup was not seen before, or it is in no container. cgroupID is the id of its v2 cgroup. The slices stay valid.
-func (c *Cgroups) Of(pid uint32, cgroupID uint64) (path, container []byte) {
+// Of returns the path of a process's cgroup and the id of its container; nil where not known (the process has ended and
+// nothing was learnt of its cgroups before) or where it is in none. The slices stay valid.
+func (c *Cgroups) Of(pid uint32, cgroupID, cssSet uint64) (path, container []byte) {
+	key := cssSet
 	if c.whole {
-		if m, ok := c.known[cgroupID]; ok {
-			return m.path, m.container
-		}
+		key = cgroupID
 	}
-	text := c.read(pid)
+	known, ok := c.known[key]
+	now := c.now()
+	if ok && (c.whole || now.Sub(known.learnt) < cssSetTrust) {
+		return known.path, known.container
+	}
+	text := c.read(strconv.FormatUint(uint64(pid), 10))
 	if len(text) == 0 {
-		return nil, nil
+		return known.path, known.container
 	}
-	if !c.whole && bytes.Equal(text, c.text) {
-		return c.last.path, c.last.container
-	}
-	m := membership{path: []byte(CgroupPath(text))}
+	m := membership{path: []byte(CgroupPath(text)), learnt: now}
 	if id, _ := ContainerOf(text); id != "" {
 		m.container = []byte(id)
 	}
-	if c.whole {
-		if len(c.known) >= maxMemberships {
-			clear(c.known)
-		}
-		c.known[cgroupID] = m
-	} else {
-		c.text, c.last = append(c.text[:0], text...), m
+	if len(c.known) >= maxMemberships {
+		clear(c.known)
 	}
+	c.known[key] = m
 	return m.path, m.container
 }
 
-func (c *Cgroups) read(pid uint32) []byte {
-	var name strings.Builder
-	name.WriteString(c.root)
-	name.WriteString("/proc/")
-	name.WriteString(strconv.FormatUint(uint64(pid), 10))
-	name.WriteString("/cgroup")
-	f, err := os.Open(name.String())
+func (c *Cgroups) read(pid string) []byte {
+	f, err := os.Open(c.root + "proc/" + pid + "/cgroup")
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
-	n, _ := f.Read(c.buf) // one read: seq_file gives it whole or cut at the buffer's end
+	n, _ := f.Read(c.buf) // the kernel gives what fits in one read
 	return c.buf[:n]
 }
-
-// MapTree is the map of followed processes, for Reseed's put and drop.
-const MapTree = mapTree

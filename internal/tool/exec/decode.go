@@ -26,7 +26,7 @@ const (
 	recordExec      = 1
 	recordArgs      = 2
 
-	execFixed = 144 // of struct exec_record, behind the header
+	execFixed = 152 // of struct exec_record, behind the header
 	argsFixed = 32  // of struct args_record, behind the header
 
 	maxPooledEvent = 64 << 10 // bytes of an event's buffer that are kept for reuse
@@ -37,6 +37,7 @@ type event struct {
 	start, end uint64 // CLOCK_MONOTONIC nanoseconds
 	seq        uint64
 	cgroupID   uint64
+	cssSet     uint64
 	ino        uint64
 	dev        uint32
 	mntns      uint32
@@ -79,25 +80,26 @@ func (e *event) decodeExec(b []byte) error {
 	le := binary.NativeEndian
 	e.end = le.Uint64(b[0:])
 	e.cgroupID = le.Uint64(b[8:])
-	e.ino = le.Uint64(b[16:])
-	e.dev = le.Uint32(b[32:])
-	e.mntns = le.Uint32(b[36:])
-	e.pidns = le.Uint32(b[40:])
-	e.pid = le.Uint32(b[44:])
-	e.tid = le.Uint32(b[48:])
-	e.ppid = le.Uint32(b[52:])
-	e.uid = le.Uint32(b[56:])
-	e.euid = le.Uint32(b[60:])
-	e.gid = le.Uint32(b[64:])
-	e.sid = le.Uint32(b[68:])
-	e.ret = int32(le.Uint32(b[72:]))
-	e.argsTotal = le.Uint32(b[76:])
-	argsLen := int(le.Uint32(b[80:]))
-	e.flags = uint32(le.Uint16(b[84:]))
-	filenameLen, exeLen, cwdLen := int(le.Uint16(b[86:])), int(le.Uint16(b[88:])), int(le.Uint16(b[90:]))
-	copy(e.comm[:], b[92:108])
-	copy(e.pcomm[:], b[108:124])
-	copy(e.tty[:], b[124:140])
+	e.cssSet = le.Uint64(b[16:])
+	e.ino = le.Uint64(b[24:])
+	e.dev = le.Uint32(b[40:])
+	e.mntns = le.Uint32(b[44:])
+	e.pidns = le.Uint32(b[48:])
+	e.pid = le.Uint32(b[52:])
+	e.tid = le.Uint32(b[56:])
+	e.ppid = le.Uint32(b[60:])
+	e.uid = le.Uint32(b[64:])
+	e.euid = le.Uint32(b[68:])
+	e.gid = le.Uint32(b[72:])
+	e.sid = le.Uint32(b[76:])
+	e.ret = int32(le.Uint32(b[80:]))
+	e.argsTotal = le.Uint32(b[84:])
+	argsLen := int(le.Uint32(b[88:]))
+	e.flags = uint32(le.Uint16(b[92:]))
+	filenameLen, exeLen, cwdLen := int(le.Uint16(b[94:])), int(le.Uint16(b[96:])), int(le.Uint16(b[98:]))
+	copy(e.comm[:], b[100:116])
+	copy(e.pcomm[:], b[116:132])
+	copy(e.tty[:], b[132:148])
 	data := b[execFixed:]
 	if filenameLen+exeLen+cwdLen+argsLen != len(data) {
 		return fmt.Errorf("exec record: parts of %d, %d, %d and %d bytes in %d", filenameLen, exeLen, cwdLen, argsLen, len(data))

@@ -339,6 +339,7 @@ static __always_inline void put_ids(struct exec_record *r, struct task_struct *t
 	r->euid = BPF_CORE_READ(cred, euid.val);
 	r->gid = BPF_CORE_READ(cred, gid.val);
 	r->cgroup_id = bpf_get_current_cgroup_id();
+	r->css_set = (__u64)BPF_CORE_READ(task, cgroups);
 	r->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
 	innermost = (struct upid *)((void *)pid + bpf_core_field_offset(struct pid, numbers) +
 				    level * bpf_core_type_size(struct upid));

@@ -25,6 +25,7 @@ struct exec_record {
 	struct record_header h; /* time: when the exec began */
 	__u64 end;              /* CLOCK_MONOTONIC, at the return of the system call */
 	__u64 cgroup_id;
+	__u64 css_set;          /* its address: tasks that share it share their cgroups in every hierarchy */
 	__u64 ino;
 	__u64 unreadable;       /* bit i: argument i of a failed exec was not in memory */
 	__u32 dev;              /* the kernel's own encoding: major << 20 | minor */

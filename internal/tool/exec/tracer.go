@@ -12,7 +12,7 @@ import (
 // Cgroups tells the path of a process's cgroup and the id of its container; empty where not known. It is asked while
 // the process probably still lives.
 type Cgroups interface {
-	Of(pid uint32, cgroupID uint64) (path, container []byte)
+	Of(pid uint32, cgroupID, cssSet uint64) (path, container []byte)
 }
 
 // Show says which events are shown, beyond what the kernel decided, and where.
@@ -70,7 +70,7 @@ func (t *Tracer) Record(r prog.Record) error {
 		}
 		e.start, e.seq = r.Time, r.Seq
 		if t.show.Cgroups != nil {
-			e.cgroup, e.container = t.show.Cgroups.Of(e.pid, e.cgroupID)
+			e.cgroup, e.container = t.show.Cgroups.Of(e.pid, e.cgroupID, e.cssSet)
 		}
 		if e.flags&flagMore != 0 {
 			t.setOpen(r.CPU, e)
