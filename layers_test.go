@@ -68,7 +68,7 @@ var rooms = []room{
 	{
 		dir: "internal/cli",
 		rooms: []string{
-			"internal/tool", "internal/target", "internal/attach", "internal/stream", "internal/print",
+			"internal/tool", "internal/tool/doctor", "internal/target", "internal/attach", "internal/stream", "internal/print",
 			"internal/prog", "internal/kernel",
 		},
 		outside: []string{cobra, pflag, sys},
