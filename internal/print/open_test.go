@@ -177,6 +177,11 @@ func TestForeignLink(t *testing.T) {
 	} else {
 		f.Close()
 	}
+	if f, err := openFile("/dev/stdout", euid+1); err != nil {
+		t.Errorf("a link of root's may not be followed: %v", err)
+	} else {
+		f.Close()
+	}
 }
 
 func TestOpenRefusals(t *testing.T) {
