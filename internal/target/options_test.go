@@ -180,7 +180,7 @@ func TestRegexpFault(t *testing.T) {
 		{`ab\`, `trailing backslash at end of expression at position 3`},
 		{`a\qb`, `invalid escape sequence at position 2`},
 		{`ab{2000}`, `invalid repeat count at position 3`},
-		{`(?<=a)`, ""},
+		{`x(?<=a)`, "invalid named capture at position 2"},
 		{`(?=a)b`, "invalid or unsupported Perl syntax at position 1"},
 		{strings.Repeat("a", 1024) + "(", "missing closing )"},
 	} {
