@@ -15,34 +15,23 @@ const maxBinary = 10_000_000 // bytes, stripped
 
 // The binary is static and small on both machines, and the same bytes come out wherever the tree lies.
 func TestBinary(t *testing.T) {
-	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-	for _, dir := range []string{"cmd", "internal", "bpf"} {
-		if err := os.CopyFS(filepath.Join(elsewhere, dir), os.DirFS(dir)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, file := range []string{"go.mod", "go.sum", "Makefile"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(elsewhere, file), text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	// Two copies, the second of the first: somebody may be working on the tree.
+	one, two := filepath.Join(t.TempDir(), "one"), filepath.Join(t.TempDir(), "elsewhere", "two")
+	copyTree(t, ".", one)
+	copyTree(t, one, two)
 	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
 		t.Run(arch, func(t *testing.T) {
-			here := makeBuild(t, ".", arch, "v1.2.3-test")
-			if !bytes.Equal(here, makeBuild(t, elsewhere, arch, "v1.2.3-test")) {
+			first := makeBuild(t, one, arch, "v1.2.3-test")
+			if !bytes.Equal(first, makeBuild(t, two, arch, "v1.2.3-test")) {
 				t.Error("the same source and version in another directory gave another binary")
 			}
-			if bytes.Equal(here, makeBuild(t, elsewhere, arch, "v9.9.9-test")) {
+			if bytes.Equal(first, makeBuild(t, two, arch, "v9.9.9-test")) {
 				t.Error("VERSION is not in the binary")
 			}
-			if len(here) > maxBinary {
-				t.Errorf("the binary has %d bytes, more than %d", len(here), maxBinary)
+			if len(first) > maxBinary {
+				t.Errorf("the binary has %d bytes, more than %d", len(first), maxBinary)
 			}
-			f, err := elf.NewFile(bytes.NewReader(here))
+			f, err := elf.NewFile(bytes.NewReader(first))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,6 +47,25 @@ func TestBinary(t *testing.T) {
 				t.Errorf("the binary is not stripped: %d symbols", len(symbols))
 			}
 		})
+	}
+}
+
+// copyTree copies what a build reads.
+func copyTree(t *testing.T, from, to string) {
+	t.Helper()
+	for _, dir := range []string{"cmd", "internal", "bpf"} {
+		if err := os.CopyFS(filepath.Join(to, dir), os.DirFS(filepath.Join(from, dir))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, file := range []string{"go.mod", "go.sum", "Makefile"} {
+		text, err := os.ReadFile(filepath.Join(from, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(to, file), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
