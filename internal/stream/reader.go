@@ -31,6 +31,7 @@ type Reader struct {
 	cons, prod []byte    // the mappings
 	polled     [2]unix.PollFd
 	timeout    unix.Timespec
+	wakes      [8]byte
 
 	wake   sync.Mutex // guards the eventfd against Wake after Close
 	waker  int
@@ -159,18 +160,18 @@ func (r *Reader) sleep(fds int, timeout time.Duration, poll func([]unix.PollFd, 
 	case err != nil:
 		return fmt.Errorf("waiting for the ring buffer: %w", err)
 	case r.polled[0].Revents != 0:
-		var count [8]byte
-		_, _ = unix.Read(r.waker, count[:]) // EAGAIN at worst: it is non-blocking
+		_, _ = unix.Read(r.waker, r.wakes[:]) // EAGAIN at worst: it is non-blocking
 	}
 	return nil
 }
+
+var one = [8]byte{1} // as an eventfd takes it: not 0, in either byte order
 
 // Wake ends the Wait or Nap that is going on, or else the next one. Any goroutine may call it at any time.
 func (r *Reader) Wake() {
 	r.wake.Lock()
 	defer r.wake.Unlock()
 	if !r.closed {
-		one := [8]byte{1}                  // not 0, in either byte order
 		_, _ = unix.Write(r.waker, one[:]) // EAGAIN: it is awake already
 	}
 }
