@@ -40,10 +40,9 @@ const (
 // Dir adds a directory, once.
 func (w *Writer) Dir(name string, perm fs.FileMode) error {
 	name = path.Clean(name)
-	if w.dirs[name] {
+	if !w.place(name) || w.dirs[name] {
 		return w.err
 	}
-	w.parents(name)
 	w.dirs[name] = true
 	w.header(name, typeDir|uint32(perm.Perm()), 2, 0, 0, 0)
 	return w.err
@@ -56,7 +55,9 @@ func (w *Writer) Bytes(name string, perm fs.FileMode, content []byte) error {
 
 // Symlink adds a symbolic link to target.
 func (w *Writer) Symlink(name, target string) error {
-	w.parents(name)
+	if !w.place(name) {
+		return w.err
+	}
 	w.header(name, typeLink|0o777, 1, int64(len(target)), 0, 0)
 	w.write([]byte(target))
 	w.pad()
@@ -65,7 +66,9 @@ func (w *Writer) Symlink(name, target string) error {
 
 // CharDev adds a character device.
 func (w *Writer) CharDev(name string, perm fs.FileMode, major, minor uint32) error {
-	w.parents(name)
+	if !w.place(name) {
+		return w.err
+	}
 	w.header(name, typeChar|uint32(perm.Perm()), 1, 0, major, minor)
 	return w.err
 }
@@ -117,7 +120,9 @@ func (w *Writer) Close() error {
 }
 
 func (w *Writer) file(name string, perm fs.FileMode, size int64, content io.Reader) error {
-	w.parents(name)
+	if !w.place(name) {
+		return w.err
+	}
 	w.header(name, typeFile|uint32(perm.Perm()), 1, size, 0, 0)
 	if w.err != nil {
 		return w.err
@@ -134,18 +139,24 @@ func (w *Writer) file(name string, perm fs.FileMode, size int64, content io.Read
 	return w.err
 }
 
-func (w *Writer) parents(name string) {
-	if dir := path.Dir(path.Clean(name)); !w.dirs[dir] {
-		_ = w.Dir(dir, 0o755)
+// place checks a name and makes the directories that it lies in; it reports whether something may be put there.
+func (w *Writer) place(name string) bool {
+	if w.err != nil {
+		return false
 	}
+	if name == "" || len(name) >= 4096 || strings.ContainsRune(name, 0) || !filepath.IsLocal(name) {
+		w.err = fmt.Errorf("%q cannot be a name in an initramfs: it must be relative, without zero bytes, below 4096 bytes", name)
+		return false
+	}
+	if dir := path.Dir(path.Clean(name)); !w.dirs[dir] {
+		return w.Dir(dir, 0o755) == nil
+	}
+	return true
 }
 
 func (w *Writer) header(name string, mode, links uint32, size int64, major, minor uint32) {
 	switch {
 	case w.err != nil:
-		return
-	case name == "" || strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) || len(name) >= 4096:
-		w.err = fmt.Errorf("%q cannot be a name in an initramfs: it must be relative, without zero bytes, below 4096 bytes", name)
 		return
 	case size < 0 || size > math.MaxUint32:
 		w.err = fmt.Errorf("%s: %d bytes do not fit an initramfs: 4 GiB is the most", name, size)

@@ -3,7 +3,6 @@ package report
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"regexp"
@@ -271,10 +270,10 @@ func skipReason(output []string) string {
 // Name is how a result is called in a list: package and test.
 func (r Result) Name() string {
 	switch {
+	case r.Package == "":
+		return "(no package)"
 	case r.Test == "":
 		return r.Package
-	case r.Package == "":
-		return r.Test
 	}
-	return fmt.Sprintf("%s %s", r.Package, r.Test)
+	return r.Package + " " + r.Test
 }
