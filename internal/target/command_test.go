@@ -60,11 +60,15 @@ func heldAt(t *testing.T, pid int) {
 	t.Helper()
 	read := map[string]string{"amd64": "0", "arm64": "63"}[runtime.GOARCH]
 	file := fmt.Sprintf("/proc/%d/task/%d/syscall", pid, pid)
-	args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil {
-		t.Fatal(err)
+	var args [][]byte
+	for len(args) < 2 { // in the middle of its execve the process has no arguments
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = bytes.Split(text, []byte{0})
 	}
-	fd, err := strconv.Atoi(string(bytes.Split(args, []byte{0})[1]))
+	fd, err := strconv.Atoi(string(args[1]))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,7 @@ var recognised = []struct{ name, cgroup, id, runtime, path string }{
 	{"podman's pod", "0::/machine.slice/machine-libpod_pod_" + id2 + ".slice/libpod-" + id1 + ".scope\n", id1, Podman, "/machine.slice/machine-libpod_pod_" + id2 + ".slice/libpod-" + id1 + ".scope"},
 	{"kubernetes, cgroupfs", "11:cpuset:/kubepods/besteffort/pod" + uid + "/" + id1 + "\n", id1, Kubernetes, "/kubepods/besteffort/pod" + uid + "/" + id1},
 	{"kubernetes, docker", "0::/kubepods.slice/kubepods-pod" + uid + ".slice/docker-" + id1 + ".scope\n", id1, Docker, "/kubepods.slice/kubepods-pod" + uid + ".slice/docker-" + id1 + ".scope"},
+	{"v2 tells more than v1", "4:memory:/docker/" + id1 + "\n0::/docker/" + id1 + "/docker/" + id2 + "\n", id2, Docker, "/docker/" + id1 + "/docker/" + id2},
 	{"kubernetes in docker", "0::/docker/" + id1 + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid + ".slice/cri-containerd-" + id2 + ".scope\n", id2, Containerd, "/docker/" + id1 + "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod" + uid + ".slice/cri-containerd-" + id2 + ".scope"},
 	{"systemd-nspawn, scope", `0::/machine.slice/machine-deb\x2d12.scope/payload` + "\n", "deb-12", Nspawn, `/machine.slice/machine-deb\x2d12.scope/payload`},
 	{"systemd-nspawn, service", "0::/machine.slice/systemd-nspawn@deb.service/payload\n", "deb", Nspawn, "/machine.slice/systemd-nspawn@deb.service/payload"},

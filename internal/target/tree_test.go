@@ -90,6 +90,7 @@ func TestReseed(t *testing.T) {
 		case 11:
 			if !tree[11] {
 				set(12, 11, "S") // unseen by the probes: 11 was not entered yet
+				set(14, 11, "S")
 			}
 		case 12:
 			set(13, 1, "S")
@@ -104,7 +105,7 @@ func TestReseed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[uint32]bool{10: true, 11: true}, tree); diff != "" || alive != 2 {
+	if diff := cmp.Diff(map[uint32]bool{10: true, 11: true, 14: true}, tree); diff != "" || alive != 3 {
 		t.Errorf("%d alive\n%s", alive, diff)
 	}
 
