@@ -148,6 +148,9 @@ func currentPrivileges() privileges {
 	return privileges{kernel.EffectiveCapabilities(), kernel.InUserNamespace(), kernel.Seccomped(), kernel.Lockdown()}
 }
 
+// lessLockdown is the remedy for what only the mode confidentiality takes away.
+const lessLockdown = "boot with lockdown=integrity or without lockdown"
+
 // refused finds the most likely reason for an EPERM or EACCES.
 func (t *trial) refused(err, memlock error, p privileges) (state kernel.State, reason, remedy string) {
 	needs := t.needs
@@ -166,9 +169,11 @@ func (t *trial) refused(err, memlock error, p privileges) (state kernel.State, r
 		return kernel.Untried, list + are, "run as root, or with " + list
 	case p.userNS:
 		return kernel.Untried, "the capabilities held count only inside this user namespace", "run in the initial user namespace, outside the container"
-	case p.lockdown == kernel.LockdownIntegrity || p.lockdown == kernel.LockdownConfidentiality:
+	case p.lockdown == kernel.LockdownConfidentiality:
+		return kernel.Absent, fmt.Sprintf("this kernel refuses it in lockdown mode %s (%s)", p.lockdown, refusedStep(err)), lessLockdown
+	case p.lockdown == kernel.LockdownIntegrity:
 		return kernel.Absent, fmt.Sprintf("this kernel refuses it in lockdown mode %s (%s)", p.lockdown, refusedStep(err)),
-			"boot without lockdown= and without Secure Boot, which switches lockdown on"
+			"boot without lockdown= and without Secure Boot, which switches it on"
 	case memlock != nil: // before the next, because it is a plain EPERM too
 		return kernel.Untried, memlock.Error(), "run with CAP_SYS_RESOURCE, or after `ulimit -l unlimited`"
 	case !p.caps.Has(kernel.CapSysAdmin):

@@ -231,7 +231,7 @@ func tryReadKernel() error {
 		return verdict{
 			State:  kernel.Absent,
 			Reason: "lockdown=confidentiality forbids BPF programs to read kernel memory",
-			Remedy: "boot with lockdown=integrity or without lockdown",
+			Remedy: lessLockdown,
 		}
 	}
 	return err
