@@ -50,7 +50,7 @@ func (c *columns) appendCell(dst []byte, col *column, v, mark *prog.Value) ([]by
 }
 
 // appendWords joins words by one space. An empty word is shown as "" so that it can be seen, except in exact mode.
-// left reports that there are more words than MaxWords.
+// A word that is not known is a question mark. left reports that there are more words than MaxWords.
 func (c *columns) appendWords(dst []byte, col *column, words [][]byte) (_ []byte, n int, left bool) {
 	if col.MaxWords > 0 && len(words) > col.MaxWords {
 		words, left = words[:col.MaxWords], true
@@ -59,6 +59,11 @@ func (c *columns) appendWords(dst []byte, col *column, words [][]byte) (_ []byte
 		if i > 0 {
 			dst = append(dst, ' ')
 			n++
+		}
+		if word == nil {
+			dst = append(dst, '?')
+			n++
+			continue
 		}
 		quote := col.Quote || len(word) == 0 && !c.exact
 		if quote {

@@ -16,7 +16,7 @@ import (
 //	Int, Uint, Duration   a number, all digits of it (durations are nanoseconds)
 //	Bool                  true, false
 //	Text                  a string; how bytes come back from it says RecoverBytes
-//	Words, Symbols        an array of strings
+//	Words, Symbols        an array of strings; null for a word that is not known
 //	Time                  RFC 3339 with nine digits of nanoseconds, UTC
 //	Errno                 the symbol, "ENOENT"; "E" and the number if it has none; null for 0
 //	not known             null
@@ -95,6 +95,10 @@ func (j *jsonLines) appendValue(b []byte, kind prog.Kind, v *prog.Value) []byte 
 		for i, s := range v.List {
 			if i > 0 {
 				b = append(b, ',')
+			}
+			if s == nil {
+				b = append(b, "null"...)
+				continue
 			}
 			b = appendString(b, s)
 		}

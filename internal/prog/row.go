@@ -8,7 +8,7 @@ const (
 	Uint                 // Num read as uint64, decimal
 	Bool                 // Num, 0 or 1
 	Text                 // Bytes, as they came: any bytes but NUL may be in them
-	Words                // List, an argument vector: empty words count
+	Words                // List, an argument vector: empty words count, a nil one is not known
 	Symbols              // List, names of set flags
 	Time                 // Num, nanoseconds since the Unix epoch
 	Duration             // Num, nanoseconds
