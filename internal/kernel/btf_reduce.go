@@ -9,7 +9,7 @@ import (
 )
 
 // maxReduced bounds the result, in bytes of types: the ready tools need a few kilobytes.
-const maxReduced = 8 << 20
+const maxReduced = 1 << 20
 
 // btfNode is a type of the kernel's that the result will hold.
 type btfNode struct {

@@ -235,6 +235,7 @@ func TestReduceRefuses(t *testing.T) {
 		"names far away":          {raw: change(16, 0xff, 0xff, 0xff, 0xff)},
 		"too many names":          {raw: change(20, 0xff, 0xff, 0xff, 0x7f)},
 		"no names":                {raw: change(20, 0, 0, 0, 0)},
+		"a name without end":      {raw: change(len(good)-1, 'x')},
 		"a name far away":         {raw: change(btfHeaderLen, 0xff, 0xff, 0xff, 0x7f)},
 		"kind 0":                  {raw: change(btfHeaderLen+4, 0, 0, 0, 0), notReduced: true},
 		"kind 20":                 {raw: change(btfHeaderLen+4, 0, 0, 0, 20), notReduced: true},

@@ -124,6 +124,15 @@ func newBTFScanner(src *btfSource) (*btfScanner, error) {
 	if s.namesAt, s.namesEnd, err = section(nameAt, nameLen); err != nil {
 		return nil, err
 	}
+	if s.namesEnd > s.namesAt {
+		last, err := src.bytes(s.namesEnd-1, 1, s.namesEnd)
+		if err != nil {
+			return nil, err
+		}
+		if last[0] != 0 {
+			return nil, errors.New("the last BTF name has no end")
+		}
+	}
 	return s, nil
 }
 
@@ -166,17 +175,12 @@ func (s *btfScanner) find(names map[string]*wantedRoot) ([]candidate, error) {
 			}
 			s.count++
 			if name := btfOrder.Uint32(record); name != 0 && 1<<(info>>24&0x1f)&rootKinds != 0 {
-				text, err := s.name(name)
+				name, err := s.wantedName(name, names, &filter)
 				if err != nil {
 					return nil, err
 				}
-				if len(text) < maxNameLen && filter.mayHave(text) {
-					if i := bytes.LastIndex(text, []byte("___")); i > 0 {
-						text = text[:i]
-					}
-					if _, ok := names[string(text)]; ok {
-						found = append(found, candidate{s.count, string(text)})
-					}
+				if name != "" {
+					found = append(found, candidate{s.count, name})
 				}
 			}
 			if tail > s.typesEnd-at-btfRecordLen {
@@ -188,10 +192,37 @@ func (s *btfScanner) find(names map[string]*wantedRoot) ([]candidate, error) {
 	return found, nil
 }
 
+// wantedName returns the essential name at an offset of the string section, or "" when it is not one of names.
+func (s *btfScanner) wantedName(offset uint32, names map[string]*wantedRoot, filter *nameFilter) (string, error) {
+	if uint64(offset) >= uint64(s.namesEnd-s.namesAt) {
+		return "", errNoName(offset)
+	}
+	// Nearly all names end here, without a search for their end.
+	initials, err := s.src.initials(s.namesAt+int(offset), s.namesEnd)
+	if err != nil || !filter.mayHave(initials) {
+		return "", err
+	}
+	text, err := s.name(offset)
+	if err != nil || len(text) == maxNameLen {
+		return "", err
+	}
+	if i := bytes.LastIndex(text, []byte("___")); i > 0 {
+		text = text[:i]
+	}
+	if _, ok := names[string(text)]; !ok {
+		return "", nil
+	}
+	return string(text), nil
+}
+
+func errNoName(offset uint32) error {
+	return fmt.Errorf("BTF name at offset %d is outside of the names", offset)
+}
+
 // name returns the string at an offset of the string section, valid until the next call.
 func (s *btfScanner) name(offset uint32) ([]byte, error) {
 	if uint64(offset) >= uint64(s.namesEnd-s.namesAt) {
-		return nil, fmt.Errorf("BTF name at offset %d of %d", offset, s.namesEnd-s.namesAt)
+		return nil, errNoName(offset)
 	}
 	return s.src.text(s.namesAt+int(offset), s.namesEnd)
 }
@@ -231,27 +262,27 @@ func (s *btfScanner) record(id uint32) ([]byte, error) {
 	}
 }
 
-// nameFilter tells most names apart from those looked for by their first two bytes.
+// nameFilter tells most names apart from those looked for by their first two bytes, as a set of bits.
 type nameFilter [1 << 10]uint64
 
-func (f *nameFilter) add(name string) {
-	bit := uint(name[0])
-	if len(name) > 1 {
-		bit |= uint(name[1]) << 8
+// initialsOf gives the first two bytes of a name, with zeros where it has none.
+func initialsOf[T string | []byte](name T) (initials uint16) {
+	if len(name) > 0 {
+		initials = uint16(name[0])
 	}
-	f[bit>>6] |= 1 << (bit & 63)
+	if len(name) > 1 {
+		initials |= uint16(name[1]) << 8
+	}
+	return initials
 }
 
-func (f *nameFilter) mayHave(name []byte) bool {
-	if len(name) == 0 {
-		return false
+func (f *nameFilter) set(initials uint16) { f[initials>>6] |= 1 << (initials & 63) }
+
+func (f *nameFilter) add(name string) {
+	f.set(initialsOf(name))
+	if len(name) == 1 { // what its flavours start with
+		f.set(initialsOf(name + "_"))
 	}
-	bit := uint(name[0])
-	if len(name) > 1 {
-		bit |= uint(name[1]) << 8
-		if name[1] == '_' && f[name[0]>>6]&(1<<(name[0]&63)) != 0 {
-			return true // a flavour of a name of one byte
-		}
-	}
-	return f[bit>>6]&(1<<(bit&63)) != 0
 }
+
+func (f *nameFilter) mayHave(initials uint16) bool { return f[initials>>6]&(1<<(initials&63)) != 0 }

@@ -127,6 +127,15 @@ func (s *btfSource) text(at, limit int) ([]byte, error) {
 	return cutText(s.name[:end-at], at)
 }
 
+// initials returns what initialsOf gives for the string at offset at, without reading more of it where that is possible.
+func (s *btfSource) initials(at, limit int) (uint16, error) {
+	if s.file == nil && at >= 0 && at < limit-1 && limit <= len(s.mem) {
+		return uint16(s.mem[at]) | uint16(s.mem[at+1])<<8, nil
+	}
+	text, err := s.text(at, limit)
+	return initialsOf(text), err
+}
+
 func cutText(text []byte, at int) ([]byte, error) {
 	if end := bytes.IndexByte(text, 0); end >= 0 {
 		return text[:end], nil
