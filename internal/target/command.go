@@ -141,10 +141,10 @@ func (c *Command) Release() error {
 		return fmt.Errorf("COMMAND %q ended before it was started, with status %d", c.name, c.Status())
 	}
 	var errno [4]byte
-	switch _, err := io.ReadFull(c.report, errno[:]); err {
-	case io.EOF:
+	switch _, err := io.ReadFull(c.report, errno[:]); {
+	case errors.Is(err, io.EOF):
 		return nil
-	case nil:
+	case err == nil:
 		<-c.done
 		return commandError(c.name, c.path, syscall.Errno(binary.NativeEndian.Uint32(errno[:])))
 	default:
@@ -157,7 +157,7 @@ func (c *Command) Cancel() {
 	if !c.settleOnce() {
 		return
 	}
-	c.proc.Kill() // it may be stopped, or not have come to its pipe; an error means that it has ended
+	_ = c.proc.Kill() // it may be stopped, or not have come to its pipe; an error means that it has ended
 	c.hold.Close()
 	c.report.Close()
 	<-c.done

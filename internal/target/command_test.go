@@ -235,6 +235,33 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
+// Starting a process moves descriptors about; the two pipes must not be in the way.
+func TestHighDescriptors(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	high, err := unix.FcntlInt(w.Fd(), unix.F_DUPFD_CLOEXEC, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	out := os.NewFile(uintptr(high), "out")
+	c, err := Start([]string{"echo", "x"}, [3]*os.File{nil, out, out})
+	out.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Cancel()
+	if err := c.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); string(text) != "x\n" || err != nil || c.Status() != 0 {
+		t.Errorf("%q, %v, status %d", text, err, c.Status())
+	}
+}
+
 // Signals have their default actions and none is blocked, though this process handles some.
 func TestSignalDefaults(t *testing.T) {
 	caught := make(chan os.Signal, 1)

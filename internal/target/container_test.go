@@ -37,7 +37,7 @@ var containerHost = map[string]string{
 	"srv/docker/containers/" + cid("aaaa2") + "/config.v2.json":                        `{"ID":"` + cid("aaaa2") + `","Name":"/k8s_app_pod-1_ns1_uid_0"}`,
 	"proc/20/cgroup":                                                                   "0::/machine.slice/libpod-" + cid("bbbb1") + ".scope/container\n",
 	"sys/fs/cgroup/machine.slice/libpod-" + cid("bbbb1") + ".scope":                    "dir",
-	"var/lib/containers/storage/overlay-containers/containers.json":                    `[{"id":"` + cid("bbbb1") + `","names":["db","database"]},{"id":"x","names":["bad"]},{"id":"` + cid("bbbb2") + `"}]`,
+	"var/lib/containers/storage/overlay-containers/containers.json":                    `[{"id":"` + cid("bbbb1") + `","names":["db","database","link/front"]},{"id":"x","names":["bad"]},{"id":"` + cid("bbbb3") + `","names":["k8s_POD_pod-1_ns1_uid_0"]},{"id":"` + cid("bbbb2") + `"}]`,
 	"home/ann/.local/share/containers/storage/vfs-containers/volatile-containers.json": `[{"id":"` + cid("bbbb3") + `","names":["web"]}]`,
 	"proc/21/cgroup": "0::/user.slice/libpod-" + cid("bbbb3") + ".scope\n",
 	"sys/fs/cgroup/user.slice/libpod-" + cid("bbbb3") + ".scope": "dir",
@@ -73,6 +73,9 @@ func TestContainer(t *testing.T) {
 		{"stopped", "stopped", "--container stopped: the container aaaa30000000 has that name, but no process runs in it"},
 		{"unknown", "nothing", "--container nothing: no running container has that name or id"},
 		{"the pod's own container", "pause", "--container pause: no running container"},
+		{"a part of a name", "base", "--container base: no running container"},
+		{"the last part of a Docker name with slashes", "front", "--container front: no running container"},
+		{"the kubelet's pause container", "POD", "--container POD: no running container"},
 		{"rubbish", "rubbish", "--container rubbish: no running container"},
 		{"its cgroup is not to be seen", "eeee1", "--container eeee1: no such cgroup"},
 	} {

@@ -55,7 +55,7 @@ func LauncherMain(args []string) (handled bool, status int) {
 		return true, statusLauncher
 	}
 	errno := become(args[3], args[4:])
-	unix.Write(report, binary.NativeEndian.AppendUint32(nil, uint32(errno))) // if nobody reads it, nobody asks
+	_, _ = unix.Write(report, binary.NativeEndian.AppendUint32(nil, uint32(errno))) // if nobody reads it, nobody asks
 	if errno == unix.ENOENT {
 		return true, statusNotFound
 	}
@@ -110,7 +110,7 @@ func isText(path string) bool {
 	defer f.Close()
 	var head [128]byte
 	n, err := io.ReadFull(f, head[:])
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && err != io.EOF {
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
 		return false
 	}
 	for _, c := range head[:n] {
