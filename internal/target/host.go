@@ -52,8 +52,9 @@ func (h host) namespace(pid, kind string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	num, ok := strings.CutPrefix(link, kind+":[")
-	if num, ok = strings.CutSuffix(num, "]"); !ok {
+	num, begins := strings.CutPrefix(link, kind+":[")
+	num, ends := strings.CutSuffix(num, "]")
+	if !begins || !ends {
 		return 0, fmt.Errorf("/proc/%s/ns/%s: not a namespace: %q", pid, kind, link)
 	}
 	return strconv.ParseUint(num, 10, 64)
