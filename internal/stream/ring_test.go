@@ -241,7 +241,8 @@ func TestDrainHandlerFails(t *testing.T) {
 // A handler that keeps the writers going does not keep Drain from ending; and writers get room before Drain ends.
 func TestDrainEnds(t *testing.T) {
 	f := newFakeRing(4096, 0)
-	for seq := uint64(1); f.put(seq, pattern(seq, 40), 0); seq++ {
+	const full = 4096 / (8 + HeaderSize + 32)
+	for seq := uint64(1); f.put(seq, pattern(seq, 32), 0); seq++ {
 	}
 	calls, written := 0, 0
 	n, err := f.drain(func(r prog.Record) error {
@@ -253,7 +254,7 @@ func TestDrainEnds(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || n != 4096/72 || written == 0 {
+	if err != nil || n != full || written == 0 {
 		t.Errorf("n %d, err %v, written meanwhile %d", n, err, written)
 	}
 }
