@@ -188,8 +188,9 @@ func TestFixture(t *testing.T) {
 		if err := os.WriteFile(fixture, compareFixups(t, raw), 0o644); err != nil {
 			t.Fatal(err)
 		}
+		return
 	}
-	raw, err := os.ReadFile(fixture)
+	raw, err := testdata.ReadFile(fixture)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +266,7 @@ func FuzzReduce(f *testing.F) {
 	for _, types := range kernels() {
 		f.Add(encodeTypes(f, types))
 	}
-	raw, err := os.ReadFile(fixture)
+	raw, err := testdata.ReadFile(fixture)
 	if err != nil {
 		f.Fatal(err)
 	}
