@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -129,7 +130,7 @@ func (c *Cache) lock(ctx context.Context, name string) (unlock func(), err error
 			return nil, fmt.Errorf("locking %s: %w", name, err)
 		}
 		if !told {
-			c.say("%s: another run is fetching it; waiting", filepath.Base(name))
+			c.say("%s: is being fetched; waiting", strings.TrimSuffix(filepath.Base(name), ".lock"))
 		}
 		select {
 		case <-ctx.Done():

@@ -69,7 +69,7 @@ func (c *Cache) Kernel(ctx context.Context, name string) (Kernel, error) {
 			if err = c.kernelFrom(ctx, dir, name, suite, busybox); err == nil {
 				return nil
 			}
-			c.say("kernel %s: %v", name, err)
+			c.say("kernel-%s: %v", name, err)
 		}
 		return err
 	})
@@ -186,7 +186,8 @@ func (c *Cache) packages(ctx context.Context, dir string, suite Suite, name stri
 		return "", err
 	}
 	defer os.RemoveAll(private)
-	c.say("%s: reading the package lists of %s", name, suite.Name)
+	item := strings.TrimSuffix(filepath.Base(dir), ".new")
+	c.say("%s: reading the package lists of %s", item, suite.Name)
 	a, err := newApt(ctx, private, suite)
 	if err != nil {
 		return "", err
@@ -199,8 +200,8 @@ func (c *Cache) packages(ctx context.Context, dir string, suite Suite, name stri
 	if len(list) == 0 {
 		return "", fmt.Errorf("%s in %s: none of the packages it depends on is one that is needed", name, suite.Name)
 	}
-	c.say("%s: downloading %d packages from %s", name, len(list), suite.Name)
-	stop := c.watch(name, filepath.Join(private, "debs"))
+	c.say("%s: downloading %d packages from %s", item, len(list), suite.Name)
+	stop := c.watch(item, filepath.Join(private, "debs"))
 	defer stop()
 	root = filepath.Join(dir, "unpacked")
 	if err := os.RemoveAll(root); err != nil {

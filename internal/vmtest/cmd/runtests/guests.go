@@ -34,8 +34,8 @@ func runGuests(ctx context.Context, o options, b built, out *shared, stderr io.W
 	for i, name := range o.kernels {
 		c := report.NewCollector(name)
 		collectors[i] = c
+		places <- struct{}{}
 		wg.Go(func() {
-			places <- struct{}{}
 			defer func() { <-places }()
 			if ctx.Err() == nil {
 				g := guest{name, o, b, cache, strings.TrimSpace(converter), c, out}
