@@ -36,11 +36,12 @@ static __always_inline void count_lost(__u32 reason)
 }
 
 /*
- * Numbers the record, sends `size` bytes of it, and counts it as lost for `reason` where the ring has no room.
+ * Numbers the record, sends `size` bytes of it, `most` at the most, and counts it as lost for `reason` where the ring
+ * has no room.
  * The counters are plain per-CPU words: raw tracepoint programs are not preempted on their CPU.
  * flags 0: the kernel wakes the reader only when it had caught up, which a napping reader has not.
  */
-static __always_inline long record_send(struct record_header *h, __u64 size, __u16 type, __u32 reason)
+static __always_inline long record_send(struct record_header *h, __u64 size, __u64 most, __u16 type, __u32 reason)
 {
 	struct counters *c = counters_get();
 	long err;
@@ -51,6 +52,10 @@ static __always_inline long record_send(struct record_header *h, __u64 size, __u
 	h->cpu = bpf_get_smp_processor_id();
 	h->size = size;
 	h->seq = ++c->seq;
+	/* Checked here, behind the calls: before 5.16 the verifier forgets the bounds of a number that is spilled. */
+	barrier_var(size);
+	if (size > most)
+		size = most;
 	err = bpf_ringbuf_output(&records, h, size, 0);
 	if (err && reason < LOST_REASONS)
 		c->lost[reason]++;

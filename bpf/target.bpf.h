@@ -166,7 +166,7 @@ int target_exit(struct bpf_raw_tracepoint_args *ctx)
 	__sync_fetch_and_add(&target_live, -1);
 	if (*(volatile __u64 *)&target_live + target_seeded == 0 && (target_mode & TARGET_TREE_ENDS)) {
 		end.time = bpf_ktime_get_ns();
-		record_send(&end, sizeof(end), RECORD_TREE_ENDED, LOST_REASONS);
+		record_send(&end, sizeof(end), sizeof(end), RECORD_TREE_ENDED, LOST_REASONS);
 	}
 	return 0;
 }

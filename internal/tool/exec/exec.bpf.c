@@ -364,7 +364,7 @@ static __always_inline void args_send(struct args_buffer *b, __u64 seq, __u64 ti
 	b->r.last = last;
 	b->r.flags = flags;
 	b->r.pad = 0;
-	record_send(&b->r.h, sizeof(b->r) + len, RECORD_ARGS, LOST_ARGS);
+	record_send(&b->r.h, sizeof(b->r) + len, sizeof(*b), RECORD_ARGS, LOST_ARGS);
 }
 
 /*
@@ -516,7 +516,7 @@ static __always_inline bool send_committed(struct exec_buffer *b, struct mm_stru
 	b->r.args_len = len;
 	if (total > CHUNK)
 		b->r.flags |= EXEC_MORE;
-	if (record_send(&b->r.h, sizeof(b->r) + off + len, RECORD_EXEC, LOST_RING) || total <= CHUNK)
+	if (record_send(&b->r.h, sizeof(b->r) + off + len, sizeof(*b), RECORD_EXEC, LOST_RING) || total <= CHUNK)
 		return false;
 	more = bpf_map_lookup_elem(&args_scratch, &zero);
 	if (!more)
@@ -698,7 +698,7 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 	barrier_var(off);
 	if (off > 3 * PATH_MAX)
 		off = 3 * PATH_MAX;
-	if (record_send(&b->r.h, sizeof(b->r) + off, RECORD_EXEC, LOST_RING))
+	if (record_send(&b->r.h, sizeof(b->r) + off, sizeof(*b), RECORD_EXEC, LOST_RING))
 		goto out;
 	more = bpf_map_lookup_elem(&args_scratch, &zero);
 	if (!more)
