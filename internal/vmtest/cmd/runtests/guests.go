@@ -169,7 +169,7 @@ func (g guest) open(ctx context.Context, t guestTest, say *lines) (*stream, erro
 	go func() {
 		read <- g.c.Read(stdout, func(e report.Event) {
 			if e.Action == "output" && (g.o.verbose || !strings.HasPrefix(e.Output, "=== ")) {
-				io.WriteString(say, e.Output)
+				_, _ = io.WriteString(say, e.Output)
 			}
 		})
 	}()

@@ -57,12 +57,12 @@ func runHost(ctx context.Context, o options, b built, c *report.Collector, out *
 func showHost(e report.Event, c *report.Collector, verbose bool, say io.Writer) {
 	switch {
 	case e.Action == "build-output", e.Action == "output" && (verbose || e.Package == ""):
-		io.WriteString(say, e.Output)
+		_, _ = io.WriteString(say, e.Output)
 	case e.Action == "output" && e.Test == "":
 		if line := strings.TrimSpace(e.Output); line != "PASS" && !strings.HasPrefix(line, "?") && !strings.HasSuffix(line, "[no test files]") {
-			io.WriteString(say, e.Output)
+			_, _ = io.WriteString(say, e.Output)
 		}
 	case e.Action == "fail" && e.Test != "" && !verbose:
-		io.WriteString(say, c.Output(e.Package, e.Test))
+		_, _ = io.WriteString(say, c.Output(e.Package, e.Test))
 	}
 }
