@@ -293,7 +293,10 @@ func TestKernelExecUnresidentArgument(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := traceJSON(t, "-x", "--", as(t, "role-unresident"), file)
-	r := got.only(t, "the failed exec", func(r *record) bool { return text(r.Errno) == "ENOENT" })
+	r := got.only(t, "the failed exec", func(r *record) bool { return text(r.Errno) == "ENAMETOOLONG" })
+	if !slices.Contains(r.Flags, "path_cut") || len(text(r.Filename)) != unix.PathMax-1 {
+		t.Errorf("flags %q, a filename of %d bytes: want the cut one marked", r.Flags, len(text(r.Filename)))
+	}
 	if diff := cmp.Diff([]string{"here", "<null>", "here"}, r.argv()); diff != "" || !r.ArgvTruncated {
 		t.Errorf("truncated %v, argv (-want +got):\n%s", r.ArgvTruncated, diff)
 	}

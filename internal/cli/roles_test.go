@@ -227,7 +227,8 @@ func roleFailures(args []string) int {
 	return 0
 }
 
-// roleUnresident fails an exec with an argument in a page of a file that was never touched: unresident FILE.
+// roleUnresident fails an exec with an argument in a page of a file that was never touched: unresident FILE. The kernel
+// must not touch it either, so it is the name that is too long: that is found before anything else is looked at.
 func roleUnresident(args []string) int {
 	runtime.LockOSThread()
 	f, err := os.Open(args[0])
@@ -239,7 +240,7 @@ func roleUnresident(args []string) int {
 		return fail(err)
 	}
 	here, _ := unix.BytePtrFromString("here")
-	path, _ := unix.BytePtrFromString("/nonexistent/program")
+	path, _ := unix.BytePtrFromString("/" + strings.Repeat("long", 2000))
 	argv := [4]uintptr{uintptr(unsafe.Pointer(here)), uintptr(unsafe.Pointer(&page[0])), uintptr(unsafe.Pointer(here)), 0}
 	unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&argv)), 0)
 	runtime.KeepAlive(here)

@@ -568,7 +568,10 @@ TURN walk_turn(void)
 	}
 	room = CHUNK - off;
 	n = bpf_probe_read_user_str(b->data + off, room, (void *)p);
-	if (n <= 0) {
+	if (n == 0) {
+		b->data[off] = 0; /* what 5.10 returns for an empty string */
+		n = 1;
+	} else if (n < 0) {
 		/* An empty word stands in its place, and a bit says that it is not one. */
 		b->data[off] = 0;
 		if (w->index < 64)
@@ -675,7 +678,7 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 	 */
 	name = s.committed && mm ? BPF_CORE_READ(mm, env_end) : s.filename;
 	n = bpf_probe_read_user_str(b->data, PATH_MAX, (void *)name);
-	if (n <= 0) {
+	if (n < 0) {
 		b->r.flags |= EXEC_NO_FILENAME;
 		n = 0;
 	}

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"golang.org/x/sys/unix"
+
 	"sonde/internal/prog"
 )
 
@@ -200,7 +202,7 @@ func appendFlags(to [][]byte, e *event) [][]byte {
 		{e.memfd(), symMemfd},
 		{e.flags&flagNoLink != 0 && !e.memfd(), symDeleted},
 		{e.flags&flagUntimed != 0, symUntimed},
-		{e.flags&flagPathsCut != 0, symPathCut},
+		{e.flags&flagPathsCut != 0 || e.filenameCut(), symPathCut},
 	} {
 		if f.on {
 			to = append(to, f.name)
@@ -214,6 +216,12 @@ func appendFlags(to [][]byte, e *event) [][]byte {
 func (e *event) memfd() bool {
 	const both = flagNoLink | flagDetached
 	return e.flags&both == both && len(e.exe()) > 6 && string(e.exe()[:6]) == "memfd:"
+}
+
+// filenameCut says whether the name as asked for is longer than the kernel takes (PATH_MAX, the NUL counted) and so than
+// what was read of it.
+func (e *event) filenameCut() bool {
+	return e.ret == -int32(unix.ENAMETOOLONG) && len(e.filename()) == unix.PathMax
 }
 
 // statDev turns the kernel's own device number (12 bits major, 20 bits minor) into that of stat(2) (linux/kdev_t.h, glibc's makedev).
