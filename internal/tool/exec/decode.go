@@ -26,10 +26,48 @@ const (
 	recordExec      = 1
 	recordArgs      = 2
 
-	execFixed = 152 // of struct exec_record, behind the header
-	argsFixed = 32  // of struct args_record, behind the header
-
 	maxPooledEvent = 64 << 10 // bytes of an event's buffer that are kept for reuse
+)
+
+// Where the members of struct exec_record lie, behind its header. layout_test.go holds these and those of args_record
+// against the types in the embedded object.
+const (
+	execEnd         = 0
+	execCgroupID    = 8
+	execCSSSet      = 16
+	execIno         = 24
+	execUnreadable  = 32
+	execDev         = 40
+	execMntns       = 44
+	execPidns       = 48
+	execPID         = 52
+	execTID         = 56
+	execPPID        = 60
+	execUID         = 64
+	execEUID        = 68
+	execGID         = 72
+	execSID         = 76
+	execRet         = 80
+	execArgsTotal   = 84
+	execArgsLen     = 88
+	execFlags       = 92
+	execFilenameLen = 94
+	execExeLen      = 96
+	execCwdLen      = 98
+	execComm        = 100
+	execPComm       = 116
+	execTTY         = 132
+	execFixed       = 152 // what follows: filename, exe, cwd, arguments
+)
+
+// The same of struct args_record.
+const (
+	argsSeq        = 0
+	argsLen        = 8
+	argsLast       = 12
+	argsUnreadable = 16
+	argsFlags      = 24
+	argsFixed      = 32 // what follows: arguments
 )
 
 // event is one exec, joined from its records.
@@ -78,28 +116,28 @@ func (e *event) decodeExec(b []byte) error {
 		return fmt.Errorf("exec record of %d bytes: too short", len(b))
 	}
 	le := binary.NativeEndian
-	e.end = le.Uint64(b[0:])
-	e.cgroupID = le.Uint64(b[8:])
-	e.cssSet = le.Uint64(b[16:])
-	e.ino = le.Uint64(b[24:])
-	e.dev = le.Uint32(b[40:])
-	e.mntns = le.Uint32(b[44:])
-	e.pidns = le.Uint32(b[48:])
-	e.pid = le.Uint32(b[52:])
-	e.tid = le.Uint32(b[56:])
-	e.ppid = le.Uint32(b[60:])
-	e.uid = le.Uint32(b[64:])
-	e.euid = le.Uint32(b[68:])
-	e.gid = le.Uint32(b[72:])
-	e.sid = le.Uint32(b[76:])
-	e.ret = int32(le.Uint32(b[80:]))
-	e.argsTotal = le.Uint32(b[84:])
-	argsLen := int(le.Uint32(b[88:]))
-	e.flags = uint32(le.Uint16(b[92:]))
-	filenameLen, exeLen, cwdLen := int(le.Uint16(b[94:])), int(le.Uint16(b[96:])), int(le.Uint16(b[98:]))
-	copy(e.comm[:], b[100:116])
-	copy(e.pcomm[:], b[116:132])
-	copy(e.tty[:], b[132:148])
+	e.end = le.Uint64(b[execEnd:])
+	e.cgroupID = le.Uint64(b[execCgroupID:])
+	e.cssSet = le.Uint64(b[execCSSSet:])
+	e.ino = le.Uint64(b[execIno:])
+	e.dev = le.Uint32(b[execDev:])
+	e.mntns = le.Uint32(b[execMntns:])
+	e.pidns = le.Uint32(b[execPidns:])
+	e.pid = le.Uint32(b[execPID:])
+	e.tid = le.Uint32(b[execTID:])
+	e.ppid = le.Uint32(b[execPPID:])
+	e.uid = le.Uint32(b[execUID:])
+	e.euid = le.Uint32(b[execEUID:])
+	e.gid = le.Uint32(b[execGID:])
+	e.sid = le.Uint32(b[execSID:])
+	e.ret = int32(le.Uint32(b[execRet:]))
+	e.argsTotal = le.Uint32(b[execArgsTotal:])
+	argsLen := int(le.Uint32(b[execArgsLen:]))
+	e.flags = uint32(le.Uint16(b[execFlags:]))
+	filenameLen, exeLen, cwdLen := int(le.Uint16(b[execFilenameLen:])), int(le.Uint16(b[execExeLen:])), int(le.Uint16(b[execCwdLen:]))
+	copy(e.comm[:], b[execComm:])
+	copy(e.pcomm[:], b[execPComm:])
+	copy(e.tty[:], b[execTTY:])
 	data := b[execFixed:]
 	if filenameLen+exeLen+cwdLen+argsLen != len(data) {
 		return fmt.Errorf("exec record: parts of %d, %d, %d and %d bytes in %d", filenameLen, exeLen, cwdLen, argsLen, len(data))
@@ -121,7 +159,7 @@ func (e *event) addArgs(b []byte) (last bool, err error) {
 		return false, fmt.Errorf("arguments record of %d bytes: too short", len(b))
 	}
 	le := binary.NativeEndian
-	seq, n := le.Uint64(b[0:]), int(le.Uint32(b[8:]))
+	seq, n := le.Uint64(b[argsSeq:]), int(le.Uint32(b[argsLen:]))
 	if seq != e.seq {
 		return false, fmt.Errorf("arguments of exec %d where %d was under way", seq, e.seq)
 	}
@@ -131,7 +169,7 @@ func (e *event) addArgs(b []byte) (last bool, err error) {
 	data := b[argsFixed:]
 	if e.ret < 0 {
 		// Bits count from the first word of the exec; a word may have begun in the record before.
-		mask := le.Uint64(b[16:])
+		mask := le.Uint64(b[argsUnreadable:])
 		for i := e.words; mask != 0 && i < 64; i++ {
 			if mask&(1<<i) != 0 {
 				e.unreadable = append(e.unreadable, uint32(i))
@@ -140,9 +178,9 @@ func (e *event) addArgs(b []byte) (last bool, err error) {
 		}
 		e.words += bytes.Count(data, []byte{0})
 	}
-	e.flags |= le.Uint32(b[24:]) & (flagArgsCut | flagArgsFault)
+	e.flags |= le.Uint32(b[argsFlags:]) & (flagArgsCut | flagArgsFault)
 	e.buf = append(e.buf, data...)
-	return le.Uint32(b[12:]) != 0, nil
+	return le.Uint32(b[argsLast:]) != 0, nil
 }
 
 // truncated says whether any part of the argument vector is missing.
@@ -182,8 +220,10 @@ func appendPath(to, names []byte, cut bool) []byte {
 	names = bytes.TrimSuffix(names, []byte{0})
 	for len(names) > 0 {
 		i := bytes.LastIndexByte(names, 0)
-		to = append(to, '/')
-		to = append(to, names[i+1:]...)
+		// A name that is itself a slash is the root of a file system, above a mount of one of its directories that the file was moved out of.
+		if name := names[i+1:]; string(name) != "/" {
+			to = append(append(to, '/'), name...)
+		}
 		names = names[:max(i, 0)]
 	}
 	return to
