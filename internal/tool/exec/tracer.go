@@ -206,8 +206,11 @@ func (t *Tracer) put(e *event) {
 
 // Notes are facts about completeness for the end of a run.
 func (t *Tracer) Notes() (notes []string) {
-	if n := t.order.Late() + t.order.Forced(); n > 0 {
+	if n := t.order.Late(); n > 0 {
 		notes = append(notes, fmt.Sprintf("%d shown out of order: they took longer than the reorder window", n))
+	}
+	if n := t.order.Forced(); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d shown early, perhaps before older ones: more came at once than the reorder window holds", n))
 	}
 	if t.badly > 0 {
 		notes = append(notes, fmt.Sprintf("%d records could not be read, which is a bug of sonde: %v", t.badly, t.noteErr))
