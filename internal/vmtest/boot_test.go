@@ -65,7 +65,7 @@ func TestArguments(t *testing.T) {
 	m := machine{initrd: "/i", status: "/s", console: "/c", memoryMB: 1024, cpus: 2}
 	m.qemu.Command = []string{"ld.so", "--library-path", "/lib", "qemu"}
 	got := strings.Join(m.arguments(), " ")
-	for _, want := range []string{"--library-path /lib qemu ", "-accel tcg,thread=multi,tb-size=512", "-smp 2", "panic=-1", "-no-reboot"} {
+	for _, want := range []string{"--library-path /lib qemu ", "-accel tcg,thread=single,tb-size=512", "-smp 2", "panic=-1", "-no-reboot"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in %s", want, got)
 		}

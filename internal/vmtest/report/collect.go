@@ -155,12 +155,18 @@ func (c *Collector) test(k key) *test {
 		t = &test{}
 		c.tests[k] = t
 		c.order = append(c.order, k)
-		if at := strings.LastIndexByte(k.test, '/'); at > 0 {
-			c.test(key{k.pkg, k.test[:at]}).parent = true
+		// A subtest's own name may have slashes too, so not every prefix is a test.
+		for name := parent(k.test); name != ""; name = parent(name) {
+			if above := c.tests[key{k.pkg, name}]; above != nil {
+				above.parent = true
+			}
 		}
 	}
 	return t
 }
+
+// parent is the name up to its last slash, empty for a top-level test.
+func parent(name string) string { return name[:max(0, strings.LastIndexByte(name, '/'))] }
 
 // Fail records a failure outside any test: a package that does not build, a guest that did not report.
 func (c *Collector) Fail(pkg, reason string) {
@@ -202,12 +208,7 @@ func (c *Collector) Results() []Result {
 			continue
 		}
 		failedIn[k.pkg] = true
-		for name := k.test; ; {
-			at := strings.LastIndexByte(name, '/')
-			if at < 0 {
-				break
-			}
-			name = name[:at]
+		for name := parent(k.test); name != ""; name = parent(name) {
 			failedBelow[key{k.pkg, name}] = true
 		}
 	}

@@ -58,6 +58,16 @@ func TestResults(t *testing.T) {
 			[]Result{{"6.1", "p", "TestA", Failed, ""}, {"6.1", "p", "TestA/x", Passed, ""}},
 		},
 		{
+			"a slash in the name of a subtest", `
+{"Action":"run","Package":"p","Test":"TestA"}
+{"Action":"run","Package":"p","Test":"TestA/x/1"}
+{"Action":"pass","Package":"p","Test":"TestA/x/1"}
+{"Action":"run","Package":"p","Test":"TestA/x/2"}
+{"Action":"fail","Package":"p","Test":"TestA/x/2"}
+{"Action":"fail","Package":"p","Test":"TestA"}`,
+			[]Result{{"6.1", "p", "TestA/x/1", Passed, ""}, {"6.1", "p", "TestA/x/2", Failed, ""}},
+		},
+		{
 			"cut off", `
 {"Action":"run","Package":"p","Test":"TestA"}
 {"Action":"run","Package":"p","Test":"TestA/x"}

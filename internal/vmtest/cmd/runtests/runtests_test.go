@@ -78,7 +78,7 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-func TestGuestTests(t *testing.T) {
+func TestFindGuestTests(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"a_test.go":       "package p\nimport \"testing\"\nfunc TestUnit(t *testing.T) {}\nfunc TestKernelA(t *testing.T) {}\ntype x int\nfunc (x) TestKernelMethod(t *testing.T) {}\nfunc BenchmarkKernel(b *testing.B) {}\n",
