@@ -17,7 +17,7 @@ struct {
 	__type(value, struct counters);
 } counters SEC(".maps");
 
-/* Type 0 is the same in every tool: the last process of the followed tree has ended. */
+/* Type 0 is the same in every tool: the last process of the followed tree has ended. It has no sequence number. */
 #define RECORD_TREE_ENDED 0
 
 static __always_inline struct counters *counters_get(void)
@@ -32,13 +32,17 @@ static __always_inline void count_lost(__u32 reason)
 	struct counters *c = counters_get();
 
 	if (c && reason < LOST_REASONS)
-		c->lost[reason]++;
+		__sync_fetch_and_add(&c->lost[reason], 1);
 }
 
 /*
  * Numbers the record, sends `size` bytes of it, `most` at the most, and counts it as lost for `reason` where the ring
  * has no room.
- * The counters are plain per-CPU words: raw tracepoint programs are not preempted on their CPU.
+ *
+ * The number is a plain per-CPU word, so that only one program of a tool may send numbered records: a program is never
+ * run twice at once on a CPU, but from 6.19 on it may be preempted there, and another program run. The loss counters
+ * are everybody's, and atomic.
+ *
  * flags 0: the kernel wakes the reader only when it had caught up, which a napping reader has not.
  */
 static __always_inline long record_send(struct record_header *h, __u64 size, __u64 most, __u16 type, __u32 reason)
@@ -58,8 +62,19 @@ static __always_inline long record_send(struct record_header *h, __u64 size, __u
 		size = most;
 	err = bpf_ringbuf_output(&records, h, size, 0);
 	if (err && reason < LOST_REASONS)
-		c->lost[reason]++;
+		__sync_fetch_and_add(&c->lost[reason], 1);
 	return err;
+}
+
+/* Sends a record that has only a header and no number: loss of it is not proved, so it must not matter. */
+static __always_inline void record_tell(__u16 type)
+{
+	struct record_header h = {};
+
+	h.type = type;
+	h.size = sizeof(h);
+	h.time = bpf_ktime_get_ns();
+	bpf_ringbuf_output(&records, &h, sizeof(h), 0);
 }
 
 #endif

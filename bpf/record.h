@@ -10,7 +10,7 @@ struct record_header {
 	__u16 type;  /* the tool's own numbering */
 	__u16 cpu;   /* the CPU whose sequence seq belongs to */
 	__u32 size;  /* of the whole record, this header included */
-	__u64 seq;   /* of this CPU, from 1; a record that is lost uses one up */
+	__u64 seq;   /* of this CPU, from 1; a record that is lost uses one up; 0: has none */
 	__u64 time;  /* CLOCK_MONOTONIC nanoseconds; what it is the time of, the tool says */
 };
 

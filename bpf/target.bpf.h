@@ -154,7 +154,6 @@ int target_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct record_header end = {};
 
 	if (!bpf_map_lookup_elem(&target_tree, &tgid))
 		return 0;
@@ -164,10 +163,8 @@ int target_exit(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	/* No fetching atomics before 5.12: whoever takes the last one away reads 0, perhaps two at once, which is harmless. */
 	__sync_fetch_and_add(&target_live, -1);
-	if (*(volatile __u64 *)&target_live + target_seeded == 0 && (target_mode & TARGET_TREE_ENDS)) {
-		end.time = bpf_ktime_get_ns();
-		record_send(&end, sizeof(end), sizeof(end), RECORD_TREE_ENDED, LOST_REASONS);
-	}
+	if (*(volatile __u64 *)&target_live + target_seeded == 0 && (target_mode & TARGET_TREE_ENDS))
+		record_tell(RECORD_TREE_ENDED);
 	return 0;
 }
 

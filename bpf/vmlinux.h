@@ -51,7 +51,7 @@ struct bpf_raw_tracepoint_args {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bx, cx, dx, si, di, r10, r8;
+	unsigned long bx, cx, dx, si, di, r10, r8, orig_ax;
 };
 struct thread_info {
 	__u32 status;
@@ -65,6 +65,7 @@ struct pt_regs {
 		struct user_pt_regs user_regs;
 	};
 	__u64 orig_x0;
+	int syscallno;
 };
 typedef struct { unsigned long flags; } mm_context_t;
 #else

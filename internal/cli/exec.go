@@ -149,6 +149,7 @@ func runExec(io streams, f *pflag.FlagSet, x *execFlags, classic bool) error {
 	run := &run{
 		io: io, spec: spec, target: tgt, out: out, rowType: exec.RowType, columns: cols, exact: classic,
 		inFlight: exec.InFlight, treeLive: exec.TreeLive, treeSeeded: exec.TreeSeeded,
+		missed: exec.Missed,
 	}
 	return run.trace(func(s print.Sink, mono2wall int64) tracer {
 		show := exec.Show{

@@ -40,6 +40,7 @@ type run struct {
 	exact   bool // columns as the classic tool prints them
 
 	inFlight, treeLive, treeSeeded string // variables of the programs
+	missed                         string // what it means when the kernel leaves out runs of the programs
 
 	session *attach.Session
 	command *target.Command
@@ -216,7 +217,9 @@ func (r *run) Before(uint64) error {
 }
 
 func (r *run) Record(rec prog.Record) error {
-	r.seq.Add(rec.CPU, rec.Seq)
+	if rec.Seq != 0 {
+		r.seq.Add(rec.CPU, rec.Seq)
+	}
 	return r.tool.Record(rec)
 }
 
@@ -314,7 +317,8 @@ func (r *run) summary(counters *stream.Counters) (*prog.Summary, error) {
 	}
 	s.KernelNS, s.KernelRuns, s.KernelKnown = cost.NS, cost.Runs, cost.Known
 	if cost.Missed > 0 {
-		s.Lost = append(s.Lost, prog.Count{Reason: "program_busy", N: cost.Missed})
+		s.Notes = append(s.Notes, fmt.Sprintf("the kernel left out %d runs of the programs, for each was busy on that CPU: %s",
+			cost.Missed, r.missed))
 	}
 	var ru unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {

@@ -29,6 +29,7 @@ const (
 	bpfMapTargetTree        = "target_tree"
 	bpfMapWalkers           = "walkers"
 	bpfMapWalks             = "walks"
+	bpfProgExecAbandon      = "exec_abandon"
 	bpfProgExecCommit       = "exec_commit"
 	bpfProgExecEnter        = "exec_enter"
 	bpfProgExecExit         = "exec_exit"
@@ -90,13 +91,14 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	ExecCommit *ebpf.ProgramSpec `ebpf:"exec_commit"`
-	ExecEnter  *ebpf.ProgramSpec `ebpf:"exec_enter"`
-	ExecExit   *ebpf.ProgramSpec `ebpf:"exec_exit"`
-	ExecRest   *ebpf.ProgramSpec `ebpf:"exec_rest"`
-	ExecWalk   *ebpf.ProgramSpec `ebpf:"exec_walk"`
-	TargetExit *ebpf.ProgramSpec `ebpf:"target_exit"`
-	TargetFork *ebpf.ProgramSpec `ebpf:"target_fork"`
+	ExecAbandon *ebpf.ProgramSpec `ebpf:"exec_abandon"`
+	ExecCommit  *ebpf.ProgramSpec `ebpf:"exec_commit"`
+	ExecEnter   *ebpf.ProgramSpec `ebpf:"exec_enter"`
+	ExecExit    *ebpf.ProgramSpec `ebpf:"exec_exit"`
+	ExecRest    *ebpf.ProgramSpec `ebpf:"exec_rest"`
+	ExecWalk    *ebpf.ProgramSpec `ebpf:"exec_walk"`
+	TargetExit  *ebpf.ProgramSpec `ebpf:"target_exit"`
+	TargetFork  *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -207,17 +209,19 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	ExecCommit *ebpf.Program `ebpf:"exec_commit"`
-	ExecEnter  *ebpf.Program `ebpf:"exec_enter"`
-	ExecExit   *ebpf.Program `ebpf:"exec_exit"`
-	ExecRest   *ebpf.Program `ebpf:"exec_rest"`
-	ExecWalk   *ebpf.Program `ebpf:"exec_walk"`
-	TargetExit *ebpf.Program `ebpf:"target_exit"`
-	TargetFork *ebpf.Program `ebpf:"target_fork"`
+	ExecAbandon *ebpf.Program `ebpf:"exec_abandon"`
+	ExecCommit  *ebpf.Program `ebpf:"exec_commit"`
+	ExecEnter   *ebpf.Program `ebpf:"exec_enter"`
+	ExecExit    *ebpf.Program `ebpf:"exec_exit"`
+	ExecRest    *ebpf.Program `ebpf:"exec_rest"`
+	ExecWalk    *ebpf.Program `ebpf:"exec_walk"`
+	TargetExit  *ebpf.Program `ebpf:"target_exit"`
+	TargetFork  *ebpf.Program `ebpf:"target_fork"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.ExecAbandon,
 		p.ExecCommit,
 		p.ExecEnter,
 		p.ExecExit,

@@ -7,6 +7,11 @@
  *   sys_enter           remembers when it began and where the caller's strings are
  *   sched_process_exec  marks that the new program is in place, and catches execs whose start was not seen
  *   sys_exit            reads what is left to read, sends the record, forgets
+ *   sched_process_exit  forgets what did not come to its end
+ *
+ * A program that is preempted (possible in these tracepoints from 6.19 on) is not run for other tasks of its CPU until
+ * it is done: the kernel leaves those runs out, and counts them. So each of the programs makes up for one that was left
+ * out: sched_process_exec for sys_enter, the next sys_exit of the task for that of the exec.
  *
  * The start is kept under the address of the task, not its tid: when another thread than the leader execs, its tid
  * changes on the way. Raw tracepoints see 32-bit callers and programs too, which the syscalls:* events do not.
@@ -22,6 +27,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define LOST_RING 0  /* the ring was full */
 #define LOST_TABLE 1 /* too many execs under way at once */
 #define LOST_ARGS 2  /* the ring was full: the record is there, arguments are missing */
+#define LOST_END 3   /* the return was not seen, nor anything later that could stand for it */
 
 #define WANT_PATHS 1 /* exe, cwd, device and inode */
 #define WANT_IDS 2   /* euid, gid, parent's comm, cgroup, namespaces, tty, session */
@@ -52,12 +58,12 @@ const volatile __u32 max_arg_bytes = 128 * 1024;
 
 struct exec_start {
 	__u64 time;
+	__u64 in_place; /* when the new program was; 0: it is not */
 	__u64 filename; /* user pointers, good until the new program is in place */
 	__u64 argv;
 	__u32 tid;
 	__u16 flags;
-	__u8 compat_caller;
-	__u8 committed;
+	__u16 compat_caller;
 };
 
 struct {
@@ -77,7 +83,7 @@ struct args_buffer {
 	char data[2 * CHUNK]; /* twice: the verifier adds the largest offset and the largest length */
 };
 
-/* Per-CPU words hold: raw tracepoint programs run with preemption off, and never inside each other's system call. */
+/* Scratch of one value per CPU will do: only exec_exit and what it tail calls use it, and that never runs twice on a CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -119,11 +125,30 @@ static __always_inline bool is_compat(struct task_struct *task)
 }
 
 #if defined(__TARGET_ARCH_x86)
+/* Whether a task returns from execve or execveat: the number of the system call outlives the exec in its registers. */
+static __always_inline bool returns_from_exec(struct task_struct *task, struct pt_regs *regs)
+{
+	long nr = BPF_CORE_READ(regs, orig_ax);
+
+	if (is_compat(task))
+		return nr == NR_COMPAT_EXECVE || nr == NR_COMPAT_EXECVEAT;
+	return nr == NR_EXECVE || nr == NR_EXECVEAT;
+}
+
 #define ARG(regs, native, compat, is) ((is) ? (__u32)BPF_CORE_READ(regs, compat) : BPF_CORE_READ(regs, native))
 #define ARG0(regs, is) ARG(regs, di, bx, is)
 #define ARG1(regs, is) ARG(regs, si, cx, is)
 #define ARG2(regs, is) ARG(regs, dx, dx, is)
 #else
+static __always_inline bool returns_from_exec(struct task_struct *task, struct pt_regs *regs)
+{
+	int nr = BPF_CORE_READ(regs, syscallno);
+
+	if (is_compat(task))
+		return nr == NR_COMPAT_EXECVE || nr == NR_COMPAT_EXECVEAT;
+	return nr == NR_EXECVE || nr == NR_EXECVEAT;
+}
+
 #define ARG0(regs, is) BPF_CORE_READ(regs, orig_x0)
 #define ARG1(regs, is) BPF_CORE_READ(regs, user_regs.regs[1])
 #define ARG2(regs, is) BPF_CORE_READ(regs, user_regs.regs[2])
@@ -185,13 +210,13 @@ int exec_commit(struct bpf_raw_tracepoint_args *ctx)
 		flags |= EXEC_SCRIPT;
 	if (s) {
 		s->flags = flags;
-		s->committed = 1;
+		s->in_place = bpf_ktime_get_ns();
 		return 0;
 	}
 	/* By the kernel itself (a user mode helper), or begun before the probes were on, or the table was full. */
 	fresh.tid = ctx->args[1];
 	fresh.flags = flags | EXEC_UNTIMED;
-	fresh.committed = 1;
+	fresh.in_place = bpf_ktime_get_ns();
 	if (start_put(key, &fresh))
 		count_lost(LOST_TABLE);
 	return 0;
@@ -634,7 +659,8 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct mm_struct *mm;
 	const struct cred *cred;
 	struct walk *w;
-	__u64 key, name, off;
+	__u64 key, name, off, end;
+	bool in_place;
 	__u32 zero = 0;
 	long ret = ctx->args[1], n;
 
@@ -649,7 +675,20 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 	s = *found;
 	if (bpf_map_delete_elem(&starts, &key))
 		return 0;
-	if (!s.committed && !want_failed)
+	end = bpf_ktime_get_ns();
+	if (!returns_from_exec(task, (struct pt_regs *)ctx->args[0])) {
+		/* A later system call stands in. What the exec returned is known if it put its program in place. */
+		if (!s.in_place) {
+			if (want_failed)
+				count_lost(LOST_END);
+			goto out;
+		}
+		ret = 0;
+		end = s.in_place;
+	}
+	/* What returns 0 is in place, also if sched_process_exec was left out. */
+	in_place = s.in_place || ret == 0;
+	if (!in_place && !want_failed)
 		goto out;
 	b = bpf_map_lookup_elem(&scratch, &zero);
 	if (!b)
@@ -657,7 +696,7 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 	mm = BPF_CORE_READ(task, mm);
 	cred = BPF_CORE_READ(task, cred);
 	b->r.h.time = s.time;
-	b->r.end = bpf_ktime_get_ns();
+	b->r.end = end;
 	b->r.flags = s.flags;
 	b->r.ret = ret;
 	b->r.pid = bpf_get_current_pid_tgid() >> 32;
@@ -670,13 +709,13 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 	b->r.dev = 0;
 	b->r.ino = 0;
 	bpf_get_current_comm(&b->r.comm, sizeof(b->r.comm));
-	if (s.committed ? is_compat(task) : s.compat_caller)
+	if (in_place ? is_compat(task) : s.compat_caller)
 		b->r.flags |= EXEC_COMPAT;
 	/*
 	 * The name as asked: of a program in place the kernel left it on the new stack, right behind the environment
 	 * (fs/exec.c pushes it first, create_elf_tables ends env_end before it). Otherwise it is still the caller's.
 	 */
-	name = s.committed && mm ? BPF_CORE_READ(mm, env_end) : s.filename;
+	name = in_place && mm ? BPF_CORE_READ(mm, env_end) : s.filename;
 	n = bpf_probe_read_user_str(b->data, PATH_MAX, (void *)name);
 	if (n < 0) {
 		b->r.flags |= EXEC_NO_FILENAME;
@@ -688,7 +727,7 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 		put_ids(&b->r, task, cred);
 	if (want & WANT_PATHS)
 		off = put_paths(b, task, mm, off);
-	if (s.committed) {
+	if (in_place) {
 		if (mm && send_committed(b, mm, off))
 			bpf_tail_call(ctx, &walkers, REST);
 		goto out;
@@ -713,6 +752,21 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 	w->compat = s.compat_caller;
 	bpf_tail_call(ctx, &walkers, WALK);
 out:
+	__sync_fetch_and_add(&in_flight, -1);
+	return 0;
+}
+
+/* A task that ends in the middle of an exec, or of whose exec no later system call told. */
+SEC("raw_tp/sched_process_exit")
+int exec_abandon(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 key = bpf_get_current_task();
+
+	if (*(volatile __u64 *)&in_flight == 0)
+		return 0;
+	if (bpf_map_delete_elem(&starts, &key))
+		return 0;
+	count_lost(LOST_END);
 	__sync_fetch_and_add(&in_flight, -1);
 	return 0;
 }

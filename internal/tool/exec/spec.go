@@ -30,7 +30,7 @@ const (
 )
 
 // LostReasons are the loss counters of the programs, in their order; the last is target.bpf.h's.
-var LostReasons = []string{"ring_full", "exec_table_full", "arguments_ring_full", "", "", "", "", "tree_table_full"}
+var LostReasons = []string{"ring_full", "exec_table_full", "arguments_ring_full", "end_not_seen", "", "", "", "tree_table_full"}
 
 // Spec builds what is to be loaded.
 func Spec(opt Options) (*prog.Spec, error) {
@@ -79,6 +79,7 @@ func Spec(opt Options) (*prog.Spec, error) {
 		Probes: []prog.Probe{
 			{Program: bpfProgTargetFork, Kind: prog.RawTracepoint, Name: "sched_process_fork"},
 			{Program: bpfProgTargetExit, Kind: prog.RawTracepoint, Name: "sched_process_exit"},
+			{Program: bpfProgExecAbandon, Kind: prog.RawTracepoint, Name: "sched_process_exit"},
 			{Program: bpfProgExecExit, Kind: prog.RawTracepoint, Name: "sys_exit"},
 			{Program: bpfProgExecCommit, Kind: prog.RawTracepoint, Name: "sched_process_exec"},
 			{Program: bpfProgExecEnter, Kind: prog.RawTracepoint, Name: "sys_enter"},
@@ -104,3 +105,6 @@ const TreeSeeded = bpfVarTargetSeeded
 
 // WantsCgroups says whether cgroup paths or containers are among the fields.
 func WantsCgroups(fields []string) bool { return anyOf(fields, []string{"cgroup", "container"}) }
+
+// Missed says what it means when the kernel left out runs of the programs.
+const Missed = "execs that succeeded are shown all the same, some without their time; one that failed may be missing"

@@ -19,7 +19,7 @@ func allFields() (keys []string) {
 }
 
 func TestSpec(t *testing.T) {
-	always := []string{"exec_commit", "exec_enter", "exec_exit", "exec_rest", "target_exit", "target_fork"}
+	always := []string{"exec_abandon", "exec_commit", "exec_enter", "exec_exit", "exec_rest", "target_exit", "target_fork"}
 	for _, c := range []struct {
 		name                  string
 		opt                   Options
@@ -86,7 +86,7 @@ func TestSpecProbeOrder(t *testing.T) {
 	for _, p := range spec.Probes {
 		names = append(names, p.Name)
 	}
-	want := []string{"sched_process_fork", "sched_process_exit", "sys_exit", "sched_process_exec", "sys_enter"}
+	want := []string{"sched_process_fork", "sched_process_exit", "sched_process_exit", "sys_exit", "sched_process_exec", "sys_enter"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Error("order of probes (-want +got):\n", diff)
 	}
