@@ -20,13 +20,24 @@ import (
 type Bench struct {
 	Tools   []Tool
 	Root    string // where the peers live
-	Rounds  int    // of the storms; the short measures take a multiple of it
+	Scale   Scale
 	Log     io.Writer
 	Results *report.Results
 
 	tiny string // the smallest program to exec
 	real string // /bin/true, which needs its dynamic linker
 	tags int
+}
+
+// Scale is how much of each measure is done: a guest is much slower than the machine.
+type Scale struct {
+	StartRounds, StormRounds, CostRounds int
+	StormSize                            int // execs in a storm
+}
+
+// Full is the scale for the machine's own kernel: the short measures take three rounds for each of the storms.
+func Full(rounds int) Scale {
+	return Scale{StartRounds: 3 * rounds, StormRounds: rounds, CostRounds: 3 * rounds, StormSize: 5000}
 }
 
 // Measure is one of the measures, by its name for -only.
@@ -43,12 +54,12 @@ var Measures = []Measure{
 	{"size", (*Bench).size},
 }
 
-// patience is how long a tool may take to print its first record.
-const patience = 30 * time.Second
+// patience is how long a tool may take to print its first record. One that compiles C in an emulated machine needs a while.
+const patience = 5 * time.Minute
 
-// Run takes the measures whose names want accepts. A round that fails is noted in the results and the rest goes on;
-// an error is something that makes every measure impossible, or the end of ctx.
-func (b *Bench) Run(ctx context.Context, want func(measure string) bool) error {
+// Run takes the measures, one after the other. A round that fails is noted in the results and the rest goes on; an error is
+// something that makes every measure impossible, or the end of ctx.
+func (b *Bench) Run(ctx context.Context, measures []Measure) error {
 	dir, err := os.MkdirTemp("", "sonde-bench-")
 	if err != nil {
 		return err
@@ -61,10 +72,8 @@ func (b *Bench) Run(ctx context.Context, want func(measure string) bool) error {
 	if b.real, err = exec.LookPath("true"); err != nil {
 		return err
 	}
-	for _, m := range Measures {
-		if want(m.Name) {
-			m.Run(b, ctx)
-		}
+	for _, m := range measures {
+		m.Run(b, ctx)
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stopped: %w", err)
 		}

@@ -8,10 +8,8 @@ import (
 	"sonde/internal/bench/workload"
 )
 
-const (
-	costFactor = 3    // rounds of the cost for each round of the storms
-	costBlock  = 1500 // timed execs in a row
-)
+// costBlock is how many timed execs are done in a row.
+const costBlock = 1500
 
 // untraced is the key of the samples without any tool.
 const untraced = "untraced"
@@ -24,11 +22,12 @@ func (b *Bench) cost(ctx context.Context) {
 		b.Results.Failures = append(b.Results.Failures, fmt.Sprintf("cost, untraced: %v", err))
 		return
 	}
-	b.each(ctx, "cost", costFactor*b.Rounds, func(tool Tool) error {
+	b.each(ctx, "cost", b.Scale.CostRounds, func(tool Tool) error {
 		running, err := b.attach(tool)
 		if err != nil {
 			return err
 		}
+		defer running.Kill()
 		with, errWith := b.timed()
 		if _, err := running.Stop(); err != nil {
 			return err

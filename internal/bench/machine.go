@@ -18,6 +18,6 @@ func Machine() (string, error) {
 		return "", err
 	}
 	memory := float64(info.Totalram) * float64(info.Unit) / (1 << 30)
-	return fmt.Sprintf("%d cores (%s), Linux %s, %.0f GiB", runtime.NumCPU(), runtime.GOARCH,
+	return fmt.Sprintf("%d cores (%s), Linux %s, %.1f GiB", runtime.NumCPU(), runtime.GOARCH,
 		unix.ByteSliceToString(name.Release[:]), memory), nil
 }

@@ -14,12 +14,10 @@ func (b *Bench) size(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		files, errFiles := measure.CodeFiles(running.PID)
-		if _, err := running.Stop(); err != nil {
+		defer running.Kill()
+		files, err := measure.CodeFiles(running.PID)
+		if err != nil {
 			return err
-		}
-		if errFiles != nil {
-			return errFiles
 		}
 		program := tool.Argv[0]
 		if tool.Package != "" {

@@ -23,7 +23,12 @@ type Root struct {
 const suite = "sid"
 
 // Packages are the Debian packages the peers come from.
-var Packages = []string{"bpftrace", "libbpf-tools"}
+var Packages = []string{"bpftrace", "libbpf-tools", "bpfcc-tools"}
+
+// recipeFile, in the root, says how the root was made. It is written last.
+const recipeFile = "sonde-recipe"
+
+func recipe() string { return suite + " with " + strings.Join(Packages, ", ") + "\n" }
 
 // CacheDir returns the directory for what is fetched once: $SONDE_CACHE, or sonde below the user's cache directory.
 func CacheDir() (string, error) {
@@ -45,34 +50,45 @@ func Ensure(ctx context.Context, log io.Writer) (Root, error) {
 		return Root{}, err
 	}
 	root := Root{Dir: filepath.Join(cache, "peers", suite)}
-	if _, err := os.Stat(root.Dir); err == nil {
+	if have, err := os.ReadFile(filepath.Join(root.Dir, recipeFile)); err == nil && string(have) == recipe() {
 		return root, nil
 	}
-	debootstrap, err := exec.LookPath("debootstrap")
-	if err != nil {
-		return Root{}, errors.New("debootstrap is missing: run `apt-get install debootstrap`")
-	}
-	mirror, err := Mirror()
-	if err != nil {
-		return Root{}, err
-	}
-	// Only a root that is complete gets its name.
+	fmt.Fprintf(log, "peers: unpacking Debian %s into %s\n", strings.TrimSpace(recipe()), root.Dir)
 	half := root.Dir + ".half"
-	if err := os.RemoveAll(half); err != nil {
-		return Root{}, err
+	for _, old := range []string{half, root.Dir} {
+		if err := os.RemoveAll(old); err != nil {
+			return Root{}, err
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(half), 0o755); err != nil {
 		return Root{}, err
 	}
-	fmt.Fprintf(log, "peers: unpacking Debian %s with %s into %s\n", suite, strings.Join(Packages, " and "), root.Dir)
-	cmd := exec.CommandContext(ctx, debootstrap, "--variant=minbase", "--include="+strings.Join(Packages, ","), suite, half, mirror)
+	if err := debootstrap(ctx, half); err != nil {
+		return Root{}, err
+	}
+	if err := os.WriteFile(filepath.Join(half, recipeFile), []byte(recipe()), 0o644); err != nil {
+		return Root{}, err
+	}
+	return root, os.Rename(half, root.Dir)
+}
+
+func debootstrap(ctx context.Context, dir string) error {
+	mirror, err := Mirror()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(Packages, ","), suite, dir, mirror)
 	if p := proxy(); p != "" && os.Getenv("http_proxy") == "" {
 		cmd.Env = append(os.Environ(), "http_proxy="+p)
 	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return Root{}, fmt.Errorf("debootstrap: %w: %s", err, lastLines(out, 3))
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return errors.New("debootstrap is missing: run `apt-get install debootstrap`")
 	}
-	return root, os.Rename(half, root.Dir)
+	if err != nil {
+		return fmt.Errorf("debootstrap: %w: %s", err, lastLines(out, 3))
+	}
+	return nil
 }
 
 // lastLines returns the last n lines of what a command has said, as one.

@@ -17,7 +17,6 @@ type Column struct {
 
 // Results is everything one run has measured.
 type Results struct {
-	Command string   `json:"command"` // what to type to measure again
 	Machine string   `json:"machine"`
 	Columns []Column `json:"columns"`
 	// Samples holds, by row and by column key, one number for each round, in the row's unit.
@@ -45,9 +44,9 @@ func (r *Results) Of(row, column string) (measure.Summary, bool) {
 	return measure.Summarize(samples), len(samples) > 0
 }
 
-// WriteJSON writes the results to a file.
-func (r *Results) WriteJSON(path string) error {
-	data, err := json.MarshalIndent(r, "", "\t")
+// WriteJSON writes the results of one or more runs to a file.
+func WriteJSON(path string, results ...*Results) error {
+	data, err := json.MarshalIndent(results, "", "\t")
 	if err != nil {
 		return fmt.Errorf("writing the results: %w", err)
 	}

@@ -26,10 +26,10 @@ type Table struct {
 	Judged, Reference string // column keys
 }
 
-// Markdown writes the table with what is needed to read it. Rows without any sample are left out.
+// Markdown writes the table: medians, and the range where rounds differ; then the notes and what failed. Rows without
+// any sample are left out.
 func (t Table) Markdown(r *Results) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "`%s` on %s; medians, [lowest–highest] where rounds differ.\n\n", r.Command, r.Machine)
 	heads := []string{""}
 	for _, c := range r.Columns {
 		heads = append(heads, strings.TrimSpace(c.Title+" "+c.Version))

@@ -23,7 +23,7 @@ func sample() (Table, *Results) {
 		},
 	}
 	r := &Results{
-		Command: "make bench", Machine: "2 cores",
+		Machine: "2 cores",
 		Columns: []Column{{Key: "own", Title: "sonde"}, {Key: "c", Title: "execsnoop", Version: "0.37"}, {Key: "bt", Title: "execsnoop.bt", Version: "0.27"}},
 		Notes:   []string{"A note."},
 	}
@@ -41,8 +41,7 @@ func sample() (Table, *Results) {
 func TestMarkdown(t *testing.T) {
 	table, r := sample()
 	r.Failures = []string{"start, execsnoop.bt:\n  it ended"}
-	const want = "`make bench` on 2 cores; medians, [lowest–highest] where rounds differ.\n" + `
-| | sonde | execsnoop 0.37 | execsnoop.bt 0.27 | sonde ÷ execsnoop | target | |
+	const want = `| | sonde | execsnoop 0.37 | execsnoop.bt 0.27 | sonde ÷ execsnoop | target | |
 | --- | ---: | ---: | ---: | ---: | ---: | --- |
 | **Start** | | | | | | |
 | first record after, ms | 11 [10–12] | 22 [20–24] | – | 0.50 | ≤ 0.7 × | met |
@@ -100,18 +99,18 @@ func TestNumber(t *testing.T) {
 func TestWriteJSON(t *testing.T) {
 	_, r := sample()
 	path := filepath.Join(t.TempDir(), "out.json")
-	if err := r.WriteJSON(path); err != nil {
+	if err := WriteJSON(path, r); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back Results
+	var back []*Results
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(r, &back); diff != "" {
+	if diff := cmp.Diff([]*Results{r}, back); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -56,29 +56,26 @@ type Sample struct {
 	CPU  time.Duration // user and system time of the child
 }
 
-// markPause is the time between two marks: short beside the start of any tool.
+// markPause is the time from one mark to the next: short beside the start of any tool.
 const markPause = 500 * time.Microsecond
 
-// mark execs program over and over until the other end of in is closed.
+// mark execs program over and over until the other end of in is closed. Where an exec takes long (in an emulated
+// machine) it rests as long as that took, so that the tool gets its share of the machine.
 func mark(program, tag string, in io.Reader) error {
 	over := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
 		close(over)
 	}()
-	next := time.Now()
 	for n := 0; ; n++ {
-		if _, err := spawn(program, []string{program, fmt.Sprintf("%s-%d", tag, n)}); err != nil {
+		sample, err := spawn(program, []string{program, fmt.Sprintf("%s-%d", tag, n)})
+		if err != nil {
 			return err
-		}
-		next = next.Add(markPause)
-		if now := time.Now(); next.Before(now) {
-			next = now
 		}
 		select {
 		case <-over:
 			return nil
-		case <-time.After(time.Until(next)):
+		case <-time.After(max(markPause-sample.Wall, sample.Wall)):
 		}
 	}
 }

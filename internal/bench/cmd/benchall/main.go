@@ -26,11 +26,21 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == workload.Role {
 		os.Exit(workload.Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
+	if len(os.Args) == 3 && os.Args[1] == bench.GuestRole {
+		if err := bench.InGuest(context.Background(), os.Args[2], os.Stdout, os.Stderr); err != nil {
+			fmt.Fprintln(os.Stderr, "benchall:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // block is the name of the README's markers.
 const block = "bench:exec"
+
+// inGuest is the name for -only of everything that is measured in a guest.
+const inGuest = "guest"
 
 type options struct {
 	sonde, readme, json string
@@ -69,8 +79,10 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.StringVar(&o.readme, "readme", "", "write the table between the markers of this `FILE`")
 	flags.StringVar(&o.json, "json", "", "write all samples to this `FILE`")
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of the storms; the short measures take three times as many")
-	only := flags.String("only", "", "take only these measures: "+strings.Join(names(bench.Measures, func(m bench.Measure) string { return m.Name }), ","))
-	tools := flags.String("tools", "", "measure only these tools: "+strings.Join(names(bench.Tools(""), func(t bench.Tool) string { return t.Key }), ","))
+	measures := append(names(bench.Measures, func(m bench.Measure) string { return m.Name }), inGuest)
+	tools := names(bench.Tools(""), func(t bench.Tool) string { return t.Key })
+	only := flags.String("only", "", "take only these of "+strings.Join(measures, ","))
+	which := flags.String("tools", "", "measure only these of "+strings.Join(tools, ","))
 	if err := flags.Parse(args); err != nil {
 		return options{}, err
 	}
@@ -81,10 +93,10 @@ func parse(args []string, errs io.Writer) (options, error) {
 		return options{}, fmt.Errorf("-rounds %d: want 1 to 1000", o.rounds)
 	}
 	var err error
-	if o.measures, err = choose("-only", *only, names(bench.Measures, func(m bench.Measure) string { return m.Name })); err != nil {
+	if o.measures, err = choose("-only", *only, measures); err != nil {
 		return options{}, err
 	}
-	if o.tools, err = choose("-tools", *tools, names(bench.Tools(""), func(t bench.Tool) string { return t.Key })); err != nil {
+	if o.tools, err = choose("-tools", *which, tools); err != nil {
 		return options{}, err
 	}
 	if o.sonde, err = filepath.Abs(o.sonde); err != nil {
@@ -125,41 +137,60 @@ func measureAll(o options, out, errs io.Writer) error {
 	if err := root.Mount(); err != nil {
 		return err
 	}
-	versions, err := root.Versions()
+	here, err := measureHere(ctx, root, o, errs)
 	if err != nil {
 		return err
+	}
+	var guest *report.Results
+	if slices.Contains(o.measures, inGuest) && len(bench.Pick(bench.Tools(o.sonde), bench.Guest, o.tools)) > 0 {
+		guest, err = bench.RunGuest(ctx, root, o.sonde, o.tools, errs)
+		if err != nil {
+			here.Failures = append(here.Failures, fmt.Sprintf("everything in the guest: %v", err))
+		}
+	}
+	return publish(o, here, guest, out, errs)
+}
+
+func measureHere(ctx context.Context, root peers.Root, o options, log io.Writer) (*report.Results, error) {
+	versions, err := root.Versions()
+	if err != nil {
+		return nil, err
 	}
 	machine, err := bench.Machine()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	results := &report.Results{Command: "make bench", Machine: machine, Notes: bench.Notes}
-	b := &bench.Bench{Root: root.Dir, Rounds: o.rounds, Log: errs, Results: results}
-	for _, tool := range bench.Tools(o.sonde) {
-		if !slices.Contains(o.tools, tool.Key) {
-			continue
+	tools := bench.Pick(bench.Tools(o.sonde), bench.Here, o.tools)
+	b := &bench.Bench{
+		Tools: tools, Root: root.Dir, Scale: bench.Full(o.rounds), Log: log,
+		Results: &report.Results{Machine: machine, Columns: bench.Columns(tools, versions), Notes: bench.Notes},
+	}
+	var measures []bench.Measure
+	for _, m := range bench.Measures {
+		if slices.Contains(o.measures, m.Name) {
+			measures = append(measures, m)
 		}
-		b.Tools = append(b.Tools, tool)
-		results.Columns = append(results.Columns, report.Column{Key: tool.Key, Title: tool.Title, Version: versions[tool.Package]})
 	}
-	if err := b.Run(ctx, func(name string) bool { return slices.Contains(o.measures, name) }); err != nil {
-		return err
-	}
-	return publish(o, results, out, errs)
+	return b.Results, b.Run(ctx, measures)
 }
 
-func publish(o options, results *report.Results, out, errs io.Writer) error {
-	table := bench.Table().Markdown(results)
-	fmt.Fprint(out, table)
+func publish(o options, here, guest *report.Results, out, errs io.Writer) error {
+	all := []*report.Results{here}
+	text := "`make bench` on " + here.Machine + ":\n\n" + bench.Table(bench.Full(o.rounds)).Markdown(here)
+	if guest != nil {
+		all = append(all, guest)
+		text += "\nAnd in a guest of " + guest.Machine + ":\n\n" + bench.GuestTable().Markdown(guest)
+	}
+	fmt.Fprint(out, text)
 	if o.json != "" {
-		if err := results.WriteJSON(o.json); err != nil {
+		if err := report.WriteJSON(o.json, all...); err != nil {
 			return err
 		}
 	}
 	if o.readme == "" {
 		return nil
 	}
-	err := report.WriteReadme(o.readme, block, table)
+	err := report.WriteReadme(o.readme, block, text)
 	if errors.Is(err, report.ErrNoMarkers) {
 		fmt.Fprintf(errs, "benchall: %s has no <!-- %s --> and <!-- /%s -->: the table is only printed\n", o.readme, block, block)
 		return nil
