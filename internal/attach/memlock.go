@@ -7,11 +7,14 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"sonde/internal/kernel"
 )
 
 // RaiseMemlock lifts RLIMIT_MEMLOCK where the kernel counts BPF maps and programs against it (before 5.11, which counts
 // them to the memory cgroup instead). It is to be called before the first map or program is made, does its work once, and
-// returns the same answer ever after. Raising needs CAP_SYS_RESOURCE; the error says so.
+// returns the same answer ever after. Raising needs CAP_SYS_RESOURCE, and BPF itself CAP_BPF and CAP_PERFMON; the error
+// says what is missing.
 //
 // Where the kernel does not count, the limit stays as it was, so that commands started later inherit nothing unusual.
 func RaiseMemlock() error { return raiseOnce() }
@@ -22,6 +25,10 @@ var raiseOnce = sync.OnceValue(func() error {
 	}
 	unlimited := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
 	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unlimited); err != nil {
+		missing := kernel.EffectiveCapabilities().Missing(kernel.CapBPF, kernel.CapPerfmon)
+		if len(missing) > 0 || kernel.InUserNamespace() {
+			return refusal(err) // the small map was refused for want of these, whatever the kernel counts
+		}
 		return fmt.Errorf("raise the limit on locked memory, which this kernel counts BPF maps against: %w; run with CAP_SYS_RESOURCE or after `ulimit -l unlimited`", err)
 	}
 	return nil

@@ -27,6 +27,9 @@ func refusal(err error) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("needs %s; run it as root: %w", kernel.CapabilityList(missing), err)
 	}
+	if kernel.InUserNamespace() {
+		return fmt.Errorf("the capabilities held count only inside this user namespace; run it in the initial one, outside the container: %w", err)
+	}
 	return fmt.Errorf("the kernel refused it although the capabilities are held (a seccomp filter or a container's rules?): %w", err)
 }
 

@@ -63,7 +63,7 @@ With -- COMMAND, only that command and its descendants are traced; sonde ends wi
 				return err
 			}
 			x.target.Command = args
-			return runExec(io, c.Flags(), &x, false)
+			return runExec(io, c, &x, false)
 		},
 	}
 	x.add(c.Flags())
@@ -81,7 +81,7 @@ func execsnoopCommand(io streams, name string) *cobra.Command {
 				return err
 			}
 			x.target.Command = args
-			return runExec(io, c.Flags(), &x, true)
+			return runExec(io, c, &x, true)
 		},
 		Version: version,
 	}
@@ -108,7 +108,10 @@ func commandAfterDash(c *cobra.Command, args []string) error {
 
 const classicMaxArgs = 20
 
-func runExec(io streams, f *pflag.FlagSet, x *execFlags, classic bool) error {
+func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
+	if err := emptyValues(c.Flags()); err != nil {
+		return err
+	}
 	if x.output.fields == "help" {
 		fmt.Fprint(io.out, print.FieldsHelp(exec.RowType))
 		return nil
@@ -126,13 +129,10 @@ func runExec(io streams, f *pflag.FlagSet, x *execFlags, classic bool) error {
 		return err
 	}
 	var line *regexp.Regexp
-	if f.Changed("line") {
+	if c.Flags().Changed("line") {
 		if line, err = target.Regexp("-l", x.line); err != nil {
 			return &usageError{err}
 		}
-	}
-	if err := emptyTargets(f); err != nil {
-		return err
 	}
 	tgt, err := x.target.Resolve()
 	if err != nil {
@@ -147,7 +147,7 @@ func runExec(io streams, f *pflag.FlagSet, x *execFlags, classic bool) error {
 		return attach.WriteDisassembly(io.out, spec)
 	}
 	run := &run{
-		io: io, spec: spec, target: tgt, out: out, rowType: exec.RowType, columns: cols, exact: classic,
+		name: c.Root().Name(), io: io, spec: spec, target: tgt, out: out, rowType: exec.RowType, columns: cols, exact: classic,
 		inFlight: exec.InFlight, treeLive: exec.TreeLive, treeSeeded: exec.TreeSeeded,
 		missed: exec.Missed,
 	}

@@ -25,18 +25,19 @@ func targetFlags(f *pflag.FlagSet, o *target.Options) {
 	f.StringVar(&o.MntnsMap, "mntnsmap", "", "trace only mount namespaces whose inodes are keys of this pinned map (`PIN`)")
 }
 
-// emptyTargets refuses a target flag that was given an empty value: it would trace everything.
-func emptyTargets(f *pflag.FlagSet) error {
-	for _, name := range []string{"pid", "tree", "uid", "ppid", "name", "cgroup", "container", "cgroupmap", "mntnsmap"} {
-		flag := f.Lookup(name)
-		if flag == nil || !flag.Changed {
-			continue
+// emptyValues refuses a flag that was given an empty value, as by an unset variable of a script: taken as not given it
+// would trace more than was meant.
+func emptyValues(f *pflag.FlagSet) (err error) {
+	f.Visit(func(flag *pflag.Flag) {
+		empty := flag.Value.String() == ""
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			empty = strings.Join(list.GetSlice(), "") == ""
 		}
-		if v := flag.Value.String(); v == "" || v == "[]" {
-			return usage("--%s: the value is empty", name)
+		if empty && err == nil {
+			err = usage("--%s: the value is empty", flag.Name)
 		}
-	}
-	return nil
+	})
+	return err
 }
 
 // outputFlags say how records are shown, the same for every tool.

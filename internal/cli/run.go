@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,15 +53,15 @@ func Run(argv []string, in, out, errOut *os.File) int {
 		name = filepath.Base(argv[0])
 	}
 	io := streams{in: in, out: out, err: errOut}
-	root := rootCommand(io)
-	if len(argv) > 0 {
-		root.SetArgs(argv[1:])
-	}
+	var root *cobra.Command
 	if dropIn, ok := dropIns[name]; ok {
 		root = dropIn(io, name)
-		root.SetArgs(argv[1:])
 	} else {
-		name = "sonde"
+		name, root = "sonde", rootCommand(io)
+	}
+	root.SetArgs([]string{}) // nil would be os.Args
+	if len(argv) > 0 {
+		root.SetArgs(argv[1:])
 	}
 	root.SetIn(in)
 	root.SetOut(out)
@@ -99,13 +100,13 @@ func say(w io.Writer, format string, args ...any) {
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t' || r == '\r':
+		case r == '\t' || r == '\r':
 			return ' '
-		case r < ' ' || r >= 0x7f && r < 0xa0:
+		case !strconv.IsPrint(r): // controls, and what changes the direction of the text or is not seen
 			return '?'
 		}
 		return r
-	}, s)
+	}, strings.ReplaceAll(s, "\n", "; "))
 }
 
 // dropIns are the names under which the binary is another tool: its flags, its columns.
@@ -125,10 +126,44 @@ func rootCommand(io streams) *cobra.Command {
 
 Linked to the name execsnoop, it takes that tool's flags and prints its columns.`,
 		Version: version,
+		Args:    commandName,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	common(root)
 	root.AddCommand(execCommand(io), doctorCommand(io))
+	root.SetHelpCommand(helpCommand(root))
 	return root
+}
+
+// commandName refuses a word that is no command, with those that it could have been meant to be.
+func commandName(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	root.SuggestionsMinimumDistance = 2
+	hint := fmt.Sprintf("see %s --help", root.Name())
+	if like := root.SuggestionsFor(args[0]); len(like) > 0 {
+		hint = fmt.Sprintf("did you mean %q?", like[0])
+	}
+	return usage("unknown command %q; %s", args[0], hint)
+}
+
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Explain a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil {
+				return usage("%w", err)
+			}
+			if len(rest) > 0 {
+				return commandName(root, rest)
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		},
+	}
 }
 
 // common sets what all commands share: errors are printed by Run, in one line, and a wrong flag is a usage error.

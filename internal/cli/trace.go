@@ -31,6 +31,7 @@ type tracer interface {
 
 // run is one run of a ready tool.
 type run struct {
+	name    string // under which sonde was called
 	io      streams
 	spec    *prog.Spec
 	target  *target.Target
@@ -49,20 +50,20 @@ type run struct {
 	seq     *stream.Sequence
 	mark    stream.Watermark
 	idle    bool
+	signals chan os.Signal
 	signal  os.Signal // that ended the run, nil if none did
 	stopped chan struct{}
 }
-
-// graceAfterSignal is how long a COMMAND may take to end after sonde was told to stop.
-const graceAfterSignal = 2 * time.Second
 
 // trace does the whole run: start COMMAND held, load, attach, let it go, show records until the end, account.
 func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error) {
 	// A gone reader is found by the failing write; without a handler the runtime would end us before the accounting.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
+	r.signals = make(chan os.Signal, 2)
+	if list := endSignals(); len(list) > 0 { // an empty list would be all signals
+		signal.Notify(r.signals, list...)
+	}
+	defer signal.Stop(r.signals)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 
@@ -114,9 +115,9 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 		return err
 	}
 	r.stopped = make(chan struct{})
-	go r.watch(ctx, cancel, signals)
+	go r.watch(ctx, cancel)
 	if r.command != nil {
-		if err := r.command.Release(); err != nil {
+		if err := r.release(); err != nil {
 			return err
 		}
 	}
@@ -135,7 +136,7 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 }
 
 // watch ends the run when its time is over, when a signal comes, or when COMMAND or its tree has ended.
-func (r *run) watch(ctx context.Context, cancel context.CancelFunc, signals <-chan os.Signal) {
+func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
 	defer close(r.stopped)
 	defer cancel()
 	var over <-chan time.Time
@@ -153,7 +154,8 @@ func (r *run) watch(ctx context.Context, cancel context.CancelFunc, signals <-ch
 			return
 		case <-over:
 			return
-		case r.signal = <-signals:
+		case r.signal = <-r.signals:
+			go insist(r.signals)
 			return
 		case <-ended:
 			if r.out.noWait {
@@ -278,7 +280,7 @@ func (r *run) finish(sink print.Sink, counters *stream.Counters, err error) erro
 	}
 	summary.Unwritten = r.file.Unwritten()
 	for _, line := range print.Accounting(summary) {
-		say(r.io.err, "sonde: %s", line)
+		say(r.io.err, "%s: %s", r.name, line)
 	}
 	if flushed == nil {
 		flushed = r.file.Err()
@@ -326,34 +328,6 @@ func (r *run) summary(counters *stream.Counters) (*prog.Summary, error) {
 	}
 	s.UserNS = uint64(ru.Utime.Nano() + ru.Stime.Nano())
 	return s, nil
-}
-
-// commandStatus is how a run ends that had no fault of its own: with COMMAND's status where there is one.
-func (r *run) commandStatus(err error) error {
-	if r.command == nil {
-		return err
-	}
-	if r.signal != nil {
-		// On a terminal COMMAND got the signal too; once more does no harm, and elsewhere it would not know.
-		r.command.Signal(r.signal)
-		select {
-		case <-r.command.Done():
-		case <-time.After(graceAfterSignal):
-			say(r.io.err, "sonde: COMMAND goes on (process %d)", r.command.Pid())
-			return errors.Join(err, &statusError{128 + int(r.signal.(syscall.Signal))})
-		}
-	}
-	if err != nil {
-		return err
-	}
-	if r.out.duration > 0 || r.out.count > 0 {
-		select {
-		case <-r.command.Done():
-		default:
-			say(r.io.err, "sonde: waiting for COMMAND (process %d)", r.command.Pid())
-		}
-	}
-	return &statusError{r.command.Status()}
 }
 
 func unlessStopped(err error) error {
