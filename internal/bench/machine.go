@@ -21,3 +21,13 @@ func Machine() (string, error) {
 	return fmt.Sprintf("%d cores (%s), Linux %s, %.1f GiB", runtime.NumCPU(), runtime.GOARCH,
 		unix.ByteSliceToString(name.Release[:]), memory), nil
 }
+
+// load returns the load average of the last minute, 0 when it is not known.
+func load() float64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0
+	}
+	const fixedPoint = 1 << 16 // SI_LOAD_SHIFT of the kernel's sysinfo.h
+	return float64(info.Loads[0]) / fixedPoint
+}

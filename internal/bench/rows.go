@@ -55,11 +55,17 @@ func cpuTarget(args int) report.Target {
 	return report.RatioAtMost(0.5)
 }
 
-// Notes stand below the table for the machine's own kernel.
-var Notes = []string{
-	"Medians, [lowest–highest] where rounds differ. Every tool watches the whole machine and prints to a terminal of its own. " +
-		"Resident memory in a storm is the peak since the start; pinned kernel memory is the maps of the tool's programs and its perf buffers. " +
-		"Of 1,000 arguments execsnoop shows 20, execsnoop.bt 16.",
+// Notes returns what stands below the table for the machine's own kernel. Call it before anything is measured.
+func Notes() []string {
+	notes := []string{
+		"Medians, [lowest–highest] where rounds differ. Every tool watches the whole machine and prints to a terminal of its own. " +
+			"Resident memory in a storm is the peak since the start; pinned kernel memory is the maps of the tool's programs and its perf buffers. " +
+			"Of 1,000 arguments execsnoop shows 20, execsnoop.bt 16.",
+	}
+	if load := load(); load > 1 {
+		notes = append(notes, fmt.Sprintf("Others were using the machine: its load was %.1f before the first round.", load))
+	}
+	return notes
 }
 
 // GuestNotes stand below the table for a guest.

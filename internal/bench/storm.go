@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"sonde/internal/bench/measure"
@@ -74,5 +75,10 @@ func (b *Bench) burst(tool Tool, running *attached, s stormKind) error {
 
 // losses notes what a tool that has ended has said of losses.
 func (b *Bench) losses(tool Tool, ended *attached, s stormKind) {
-	b.Results.Add(s.key+".lost", tool.Key, float64(lostIn(ended.Remarks())))
+	remarks := ended.Remarks()
+	lost := lostIn(remarks)
+	if lost > 0 {
+		fmt.Fprintf(b.Log, "%s said: %s\n", tool.Title, strings.TrimSpace(remarks))
+	}
+	b.Results.Add(s.key+".lost", tool.Key, float64(lost))
 }

@@ -27,21 +27,34 @@ type Table struct {
 }
 
 // Markdown writes the table: medians, and the range where rounds differ; then the notes and what failed. Rows without
-// any sample are left out.
+// any sample are left out; without any row only the failures are left.
 func (t Table) Markdown(r *Results) string {
 	var b strings.Builder
+	if len(r.Samples) > 0 {
+		t.writeRows(&b, r)
+	}
+	if len(r.Failures) > 0 {
+		b.WriteString("\nRounds without a figure:\n\n")
+		for _, failure := range r.Failures {
+			fmt.Fprintf(&b, "- %s\n", oneLine(failure))
+		}
+	}
+	return b.String()
+}
+
+func (t Table) writeRows(b *strings.Builder, r *Results) {
 	heads := []string{""}
 	for _, c := range r.Columns {
 		heads = append(heads, strings.TrimSpace(c.Title+" "+c.Version))
 	}
 	heads = append(heads, t.ratioHead(r), "target", "")
-	writeRow(&b, heads)
+	writeRow(b, heads)
 	rule := make([]string, len(heads))
 	for i := range rule {
 		rule[i] = "---:"
 	}
 	rule[0], rule[len(rule)-1] = "---", "---"
-	writeRow(&b, rule)
+	writeRow(b, rule)
 	section := ""
 	for _, row := range t.Rows {
 		if row.Section != "" {
@@ -51,21 +64,14 @@ func (t Table) Markdown(r *Results) string {
 			continue
 		}
 		if section != "" {
-			writeRow(&b, append([]string{"**" + section + "**"}, make([]string, len(heads)-1)...))
+			writeRow(b, append([]string{"**" + section + "**"}, make([]string, len(heads)-1)...))
 			section = ""
 		}
-		writeRow(&b, t.cells(r, row))
+		writeRow(b, t.cells(r, row))
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(&b, "\n%s\n", note)
+		fmt.Fprintf(b, "\n%s\n", note)
 	}
-	if len(r.Failures) > 0 {
-		b.WriteString("\nRounds without a figure:\n\n")
-		for _, failure := range r.Failures {
-			fmt.Fprintf(&b, "- %s\n", oneLine(failure))
-		}
-	}
-	return b.String()
 }
 
 func (t Table) ratioHead(r *Results) string {

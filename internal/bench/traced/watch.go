@@ -23,7 +23,7 @@ type watch struct {
 	first    chan struct{} // closed at the first record of tag
 	firstAt  time.Time
 	last     time.Time // of any record of tag
-	remarks  []string  // lines that speak of a loss, whatever the tag
+	remarks  []string  // lines in which the tool itself speaks of a loss
 	kept     int       // bytes in remarks
 }
 
@@ -67,7 +67,7 @@ func (w *watch) keep(piece []byte) {
 func (w *watch) line(line []byte, at time.Time) {
 	number, ok := markNumber(line, w.tag)
 	if !ok {
-		if w.kept < maxOther && bytes.Contains(bytes.ToLower(line), []byte("lost")) {
+		if w.kept < maxOther && speaksOfLoss(line) {
 			w.remarks = append(w.remarks, string(line))
 			w.kept += len(line)
 		}
@@ -83,6 +83,12 @@ func (w *watch) line(line []byte, at time.Time) {
 		w.firstAt = at
 		close(w.first)
 	}
+}
+
+// speaksOfLoss tells "Lost 12 events" and "Possibly lost 12 samples" from the records of commands with such words.
+func speaksOfLoss(line []byte) bool {
+	line = bytes.TrimPrefix(bytes.ToLower(line), []byte("possibly "))
+	return bytes.HasPrefix(line, []byte("lost "))
 }
 
 // markNumber finds "TAG-NUMBER" in a line. The tag alone, as in the command line of a workload, is no mark.

@@ -33,7 +33,7 @@ func TestMarkNumber(t *testing.T) {
 }
 
 func TestWatchCounts(t *testing.T) {
-	const output = "HEAD\nx tag-0 a\nx tag-1 a\nLost 5 events on CPU #1!\nx tag-1 a\nold-2\nx tag-2"
+	const output = "HEAD\nx tag-0 a\nx tag-1 a\nLost 5 events on CPU #1!\nx tag-1 a\nls lost 9\nold-2\nx tag-2"
 	// However the output is cut into pieces, the count is the same; a line counts once its newline is there.
 	for size := 1; size <= len(output); size++ {
 		var w watch

@@ -78,7 +78,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.StringVar(&o.sonde, "sonde", "build/sonde", "the sonde to measure, stripped")
 	flags.StringVar(&o.readme, "readme", "", "write the table between the markers of this `FILE`")
 	flags.StringVar(&o.json, "json", "", "write all samples to this `FILE`")
-	flags.IntVar(&o.rounds, "rounds", 5, "rounds of the storms; the short measures take three times as many")
+	flags.IntVar(&o.rounds, "rounds", 3, "rounds of the storms; the short measures take three times as many")
 	measures := append(names(bench.Measures, func(m bench.Measure) string { return m.Name }), inGuest)
 	tools := names(bench.Tools(""), func(t bench.Tool) string { return t.Key })
 	only := flags.String("only", "", "take only these of "+strings.Join(measures, ","))
@@ -163,7 +163,7 @@ func measureHere(ctx context.Context, root peers.Root, o options, log io.Writer)
 	tools := bench.Pick(bench.Tools(o.sonde), bench.Here, o.tools)
 	b := &bench.Bench{
 		Tools: tools, Root: root.Dir, Scale: bench.Full(o.rounds), Log: log,
-		Results: &report.Results{Machine: machine, Columns: bench.Columns(tools, versions), Notes: bench.Notes},
+		Results: &report.Results{Machine: machine, Columns: bench.Columns(tools, versions), Notes: bench.Notes()},
 	}
 	var measures []bench.Measure
 	for _, m := range bench.Measures {
@@ -179,7 +179,7 @@ func publish(o options, here, guest *report.Results, out, errs io.Writer) error 
 	text := "`make bench` on " + here.Machine + ":\n\n" + bench.Table(bench.Full(o.rounds)).Markdown(here)
 	if guest != nil {
 		all = append(all, guest)
-		text += "\nAnd in a guest of " + guest.Machine + ":\n\n" + bench.GuestTable().Markdown(guest)
+		text += "\n`make bench` in a guest of " + guest.Machine + ":\n\n" + bench.GuestTable().Markdown(guest)
 	}
 	fmt.Fprint(out, text)
 	if o.json != "" {

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, test := range []struct {
+		name, args, fail string
+	}{
+		{"nothing", "", ""},
+		{"everything", "-rounds 2 -only start,guest -tools sonde,bpfcc -readme R -json J -sonde S", ""},
+		{"unknown measure", "-only start,speed", `-only: "speed" is none of start, storm, cost, size, guest`},
+		{"unknown tool", "-tools gdb", `-tools: "gdb" is none of sonde, libbpf, bpftrace, bpfcc`},
+		{"no rounds", "-rounds 0", "-rounds 0: want 1 to 1000"},
+		{"a word too many", "now", `unknown argument "now"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := parse(strings.Fields(test.args), io.Discard)
+			if message := errorText(err); message != test.fail {
+				t.Fatalf("error %q, want %q", message, test.fail)
+			}
+			if err == nil && (!filepath.IsAbs(got.sonde) || len(got.measures) == 0 || len(got.tools) == 0) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
