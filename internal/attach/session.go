@@ -31,6 +31,9 @@ func Open(spec *prog.Spec) (*Session, error) {
 	if err := RaiseMemlock(); err != nil {
 		return nil, err
 	}
+	if err := roomFor(spec); err != nil {
+		return nil, err
+	}
 	types, err := kernel.TypesFor(spec.Collection)
 	if err != nil && !errors.Is(err, kernel.ErrNotReduced) {
 		return nil, err
@@ -252,7 +255,7 @@ func openPins(spec *prog.Spec) (map[string]*ebpf.Map, error) {
 		want := spec.Collection.Maps[name]
 		if !slices.Contains([]ebpf.MapType{ebpf.Hash, ebpf.LRUHash}, m.Type()) || m.KeySize() != want.KeySize {
 			closeMaps(maps)
-			return nil, fmt.Errorf("--%s %s: a %s map with %d-byte keys; a hash map with %d-byte keys is needed",
+			return nil, fmt.Errorf("--%s %s: a map of type %s with %d-byte keys; a hash map with %d-byte keys is needed",
 				name, path, m.Type(), m.KeySize(), want.KeySize)
 		}
 		// The programs only ask whether a key is there: values, size and flags may be anything.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -86,6 +87,9 @@ func exitStatus(w io.Writer, name string, err error) int {
 	case errors.As(err, &use):
 		say(w, "%s: %v", name, err)
 		return exitUsage
+	}
+	if errors.Is(err, syscall.EMFILE) {
+		err = fmt.Errorf("%w; allow more of them (ulimit -n)", err)
 	}
 	say(w, "%s: %v", name, err)
 	return exitFailure
