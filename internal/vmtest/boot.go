@@ -196,6 +196,9 @@ func (m machine) run(ctx context.Context, c Config) (Result, error) {
 	if reason == "" {
 		return result, nil
 	}
+	if said := lastLines(complaints.String(), 1); said != "" {
+		reason += "; " + said
+	}
 	console, _ := os.ReadFile(m.console)
 	return result, &GuestError{c.Kernel, reason, lastLines(string(console)+complaints.String(), consoleLines)}
 }
