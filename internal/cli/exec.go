@@ -28,6 +28,7 @@ type execFlags struct {
 	line        string
 	maxArgs     string
 	maxArgBytes string
+	hook        string
 	ebpf        bool
 }
 
@@ -43,6 +44,7 @@ func (x *execFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&x.line, "line", "l", "", "show only execs whose arguments match this `REGEX`")
 	f.StringVar(&x.maxArgs, "max-args", "", "show at most `N` arguments (the file name counts)")
 	f.StringVar(&x.maxArgBytes, "max-arg-bytes", "", "read at most so many bytes of arguments (`SIZE`, up to 6M; default 128K)")
+	f.StringVar(&x.hook, "hook", "auto", "`HOOK` of system calls: raw_tp, tracepoint or auto")
 	f.BoolVar(&x.ebpf, "ebpf", false, "print the programs that would be loaded, and stop")
 	f.SetInterspersed(true)
 }
@@ -139,6 +141,15 @@ func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
 		return asUsage(err)
 	}
 	opt.Fields = shownFields(out, cols)
+	switch x.hook {
+	case "auto":
+		opt.Events = attach.PreemptsRawTracepoints()
+	case "tracepoint":
+		opt.Events = true
+	case "raw_tp":
+	default:
+		return usage("--hook %q: the hooks are raw_tp, tracepoint and auto", x.hook)
+	}
 	spec, err := exec.Spec(opt)
 	if err != nil {
 		return err

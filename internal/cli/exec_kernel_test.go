@@ -535,3 +535,43 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 	}
 	t.Fatalf("waited 30 s for %s", what)
 }
+
+// The two ways to hook system calls show the same.
+func TestKernelExecHooks(t *testing.T) {
+	needExec(t)
+	vmtest.Need(t, kernel.Tracepoint)
+	script := filepath.Join(t.TempDir(), "script.sh")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n/nonexistent/program a b\nexec true '' x\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	type shown struct {
+		Filename, Errno string
+		Argv, Flags     []string
+		Timed           bool
+	}
+	show := func(hook string) (all []shown) {
+		for _, args := range [][]string{
+			{script, "x"},
+			{as(t, "role-words"), truePath(t), "3000", "20"},
+			{as(t, "role-words"), "/nonexistent/program", "3000", "20"},
+			{as(t, "role-memfd"), truePath(t), "memfd"},
+			{as(t, "role-thread"), truePath(t), "thread"},
+		} {
+			got := traceJSON(t, append([]string{"-x", "--hook", hook, "--"}, args...)...)
+			for _, r := range got.records[1:] {
+				all = append(all, shown{text(r.Filename), text(r.Errno), r.argv(), r.Flags, r.ExectimeNS != nil})
+			}
+			if got.summary.Lost != 0 {
+				t.Errorf("--hook %s: %s", hook, got.stderr)
+			}
+		}
+		return all
+	}
+	raw := show("raw_tp")
+	if len(raw) < 6 {
+		t.Fatalf("%d records", len(raw))
+	}
+	if diff := cmp.Diff(raw, show("tracepoint")); diff != "" {
+		t.Errorf("raw_tp and tracepoint differ (-raw_tp +tracepoint):\n%.2000s", diff)
+	}
+}

@@ -9,17 +9,21 @@
  *   sys_exit            reads what is left to read, sends the record, forgets
  *   sched_process_exit  forgets what did not come to its end
  *
- * A program that is preempted (possible in these tracepoints from 6.19 on) is not run for other tasks of its CPU until
- * it is done: the kernel leaves those runs out, and counts them. So each of the programs makes up for one that was left
- * out: sched_process_exec for sys_enter, the next sys_exit of the task for that of the exec.
+ * Built twice. On raw tracepoints every system call of the host comes by, but they are taken off in no time, and they
+ * see 32-bit callers and programs too. Where raw tracepoints of system calls may be preempted, that will not do: a
+ * program that is preempted is not run for other tasks of its CPU until it is done, and emulated 7.2 was seen to lose
+ * one exec in some thousands so. There EXEC_EVENTS takes the syscalls:* events, which keep preemption off.
+ * Each of the programs makes up for one that did not run: sched_process_exec for sys_enter, the next sys_exit of the task
+ * for that of the exec.
  *
  * The start is kept under the address of the task, not its tid: when another thread than the leader execs, its tid
- * changes on the way. Raw tracepoints see 32-bit callers and programs too, which the syscalls:* events do not.
+ * changes on the way.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "target.bpf.h"
+#include "syscall.bpf.h"
 #include "exec.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -41,20 +45,6 @@ const volatile __u32 max_arg_bytes = 128 * 1024;
 #define PATH_DEPTH 64
 #define CHUNK 8192
 #define DATA (3 * PATH_MAX + CHUNK)
-
-#if defined(__TARGET_ARCH_x86)
-#define NR_EXECVE 59
-#define NR_EXECVEAT 322
-#define NR_COMPAT_EXECVE 11
-#define NR_COMPAT_EXECVEAT 358
-#define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h */
-#else
-#define NR_EXECVE 221
-#define NR_EXECVEAT 281
-#define NR_COMPAT_EXECVE 11
-#define NR_COMPAT_EXECVEAT 387
-#define MMCF_AARCH32 1 /* arch/arm64/include/asm/mmu.h */
-#endif
 
 struct exec_start {
 	__u64 time;
@@ -83,7 +73,7 @@ struct args_buffer {
 	char data[2 * CHUNK]; /* twice: the verifier adds the largest offset and the largest length */
 };
 
-/* Scratch of one value per CPU will do: only exec_exit and what it tail calls use it, and that never runs twice on a CPU. */
+/* Scratch of one value per CPU will do: what sends records does not run twice at once on a CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -115,112 +105,11 @@ static __always_inline int start_put(__u64 key, struct exec_start *s)
 	return bpf_map_update_elem(&starts, &key, s, BPF_ANY);
 }
 
-static __always_inline bool is_compat(struct task_struct *task)
-{
-#if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+#ifdef EXEC_EVENTS
+#define EXIT_SECTION "tracepoint/syscalls/sys_exit_execve"
 #else
-	return BPF_CORE_READ(task, mm, context.flags) & MMCF_AARCH32;
+#define EXIT_SECTION "raw_tp/sys_exit"
 #endif
-}
-
-#if defined(__TARGET_ARCH_x86)
-/* Whether a task returns from execve or execveat: the number of the system call outlives the exec in its registers. */
-static __always_inline bool returns_from_exec(struct task_struct *task, struct pt_regs *regs)
-{
-	long nr = BPF_CORE_READ(regs, orig_ax);
-
-	if (is_compat(task))
-		return nr == NR_COMPAT_EXECVE || nr == NR_COMPAT_EXECVEAT;
-	return nr == NR_EXECVE || nr == NR_EXECVEAT;
-}
-
-#define ARG(regs, native, compat, is) ((is) ? (__u32)BPF_CORE_READ(regs, compat) : BPF_CORE_READ(regs, native))
-#define ARG0(regs, is) ARG(regs, di, bx, is)
-#define ARG1(regs, is) ARG(regs, si, cx, is)
-#define ARG2(regs, is) ARG(regs, dx, dx, is)
-#else
-static __always_inline bool returns_from_exec(struct task_struct *task, struct pt_regs *regs)
-{
-	int nr = BPF_CORE_READ(regs, syscallno);
-
-	if (is_compat(task))
-		return nr == NR_COMPAT_EXECVE || nr == NR_COMPAT_EXECVEAT;
-	return nr == NR_EXECVE || nr == NR_EXECVEAT;
-}
-
-#define ARG0(regs, is) BPF_CORE_READ(regs, orig_x0)
-#define ARG1(regs, is) BPF_CORE_READ(regs, user_regs.regs[1])
-#define ARG2(regs, is) BPF_CORE_READ(regs, user_regs.regs[2])
-#endif
-
-SEC("raw_tp/sys_enter")
-int exec_enter(struct bpf_raw_tracepoint_args *ctx)
-{
-	long nr = ctx->args[1];
-	struct exec_start s = {};
-	struct task_struct *task;
-	struct pt_regs *regs;
-	bool at, compat;
-
-	/* Every system call of the host comes by here: out as early as can be. */
-	if (nr == NR_EXECVE || nr == NR_EXECVEAT) {
-		compat = false;
-		at = nr == NR_EXECVEAT;
-	} else if (nr == NR_COMPAT_EXECVE || nr == NR_COMPAT_EXECVEAT) {
-		compat = true;
-		at = nr == NR_COMPAT_EXECVEAT;
-	} else {
-		return 0;
-	}
-	task = (struct task_struct *)bpf_get_current_task();
-	if (is_compat(task) != compat)
-		return 0; /* the same number means something else */
-	if (!target_match(task))
-		return 0;
-	regs = (struct pt_regs *)ctx->args[0];
-	if (at) {
-		s.filename = ARG1(regs, compat);
-		s.argv = ARG2(regs, compat);
-	} else {
-		s.filename = ARG0(regs, compat);
-		s.argv = ARG1(regs, compat);
-	}
-	s.tid = bpf_get_current_pid_tgid();
-	s.compat_caller = compat;
-	if (start_put((__u64)task, &s) && want_failed)
-		count_lost(LOST_TABLE);
-	return 0;
-}
-
-SEC("raw_tp/sched_process_exec")
-int exec_commit(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct task_struct *task = (struct task_struct *)ctx->args[0];
-	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
-	struct exec_start fresh = {};
-	struct exec_start *s;
-	__u64 key = (__u64)task;
-	__u16 flags = 0;
-
-	s = bpf_map_lookup_elem(&starts, &key);
-	if (!s && !target_match(task))
-		return 0;
-	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
-		flags |= EXEC_SCRIPT;
-	if (s) {
-		s->flags = flags;
-		s->in_place = bpf_ktime_get_ns();
-		return 0;
-	}
-	/* By the kernel itself (a user mode helper), or begun before the probes were on, or the table was full. */
-	fresh.tid = ctx->args[1];
-	fresh.flags = flags | EXEC_UNTIMED;
-	fresh.in_place = bpf_ktime_get_ns();
-	if (start_put(key, &fresh))
-		count_lost(LOST_TABLE);
-	return 0;
-}
 
 /*
  * What a loop does in one turn is a global function without arguments, its state in a per-CPU value: the verifier looks
@@ -231,126 +120,8 @@ int exec_commit(struct bpf_raw_tracepoint_args *ctx)
 
 enum turn { TURN_MORE, TURN_DONE, TURN_CUT };
 
-struct path_walk {
-	__u64 dentry;
-	__u64 mount;
-	__u64 root; /* of that mount */
-	__u64 off;  /* into the scratch data */
-	__u64 limit;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct path_walk);
-} path_walks SEC(".maps");
-
-/* One name of a path, or one step from the root of a mount to where it is mounted. */
-TURN path_turn(void)
-{
-	struct dentry *d, *up;
-	struct mount *m, *over;
-	struct exec_buffer *b;
-	struct path_walk *w;
-	__u32 zero = 0;
-	__u64 off;
-	long n;
-
-	b = bpf_map_lookup_elem(&scratch, &zero);
-	w = bpf_map_lookup_elem(&path_walks, &zero);
-	if (!b || !w)
-		return TURN_CUT;
-	d = (struct dentry *)w->dentry;
-	if (w->dentry == w->root) {
-		m = (struct mount *)w->mount;
-		over = BPF_CORE_READ(m, mnt_parent);
-		if (over == m)
-			return TURN_DONE;
-		w->dentry = (__u64)BPF_CORE_READ(m, mnt_mountpoint);
-		w->mount = (__u64)over;
-		w->root = (__u64)BPF_CORE_READ(over, mnt.mnt_root);
-		return TURN_MORE;
-	}
-	off = w->off;
-	if (off > w->limit)
-		return TURN_CUT;
-	barrier_var(off); /* or clang folds the two checks into one that the verifier cannot follow */
-	if (off > 3 * PATH_MAX - NAME_MAX)
-		return TURN_CUT;
-	n = bpf_probe_read_kernel_str(b->data + off, NAME_MAX, BPF_CORE_READ(d, d_name.name));
-	if (n < 0)
-		return TURN_CUT;
-	w->off = off + (n & (2 * NAME_MAX - 1));
-	up = BPF_CORE_READ(d, d_parent);
-	if (up == d) {
-		b->r.flags |= EXEC_DETACHED;
-		return TURN_DONE;
-	}
-	w->dentry = (__u64)up;
-	return TURN_MORE;
-}
-
-/*
- * Appends the names from a dentry up to the root of the mount namespace to the scratch data at off, the innermost first.
- * Returns the new offset.
- */
-static __noinline __u64 path_put(__u64 dentry, __u64 vfsmnt, __u64 off)
-{
-	struct mount *m = (struct mount *)(vfsmnt - bpf_core_field_offset(struct mount, mnt));
-	struct exec_buffer *b;
-	struct path_walk *w;
-	__u32 zero = 0;
-	int i, state = TURN_MORE;
-
-	b = bpf_map_lookup_elem(&scratch, &zero);
-	w = bpf_map_lookup_elem(&path_walks, &zero);
-	if (!b || !w)
-		return off;
-	w->dentry = dentry;
-	w->mount = (__u64)m;
-	w->root = (__u64)BPF_CORE_READ(m, mnt.mnt_root);
-	w->off = off;
-	w->limit = off + PATH_MAX - NAME_MAX;
-	for (i = 0; i < PATH_DEPTH; i++) {
-		state = path_turn();
-		if (state != TURN_MORE)
-			break;
-	}
-	if (state != TURN_DONE)
-		b->r.flags |= EXEC_PATHS_CUT;
-	return w->off;
-}
-
-static __always_inline __u64 put_paths(struct exec_buffer *b, struct task_struct *task, struct mm_struct *mm, __u64 off)
-{
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	struct file *exe = mm ? BPF_CORE_READ(mm, exe_file) : 0;
-	struct inode *inode;
-	__u64 end;
-	__u32 detached;
-
-	if (exe) {
-		inode = BPF_CORE_READ(exe, f_inode);
-		b->r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-		b->r.ino = BPF_CORE_READ(inode, i_ino);
-		if (BPF_CORE_READ(inode, i_nlink) == 0)
-			b->r.flags |= EXEC_NOLINK;
-		end = path_put((__u64)BPF_CORE_READ(exe, f_path.dentry), (__u64)BPF_CORE_READ(exe, f_path.mnt), off);
-		b->r.exe_len = end - off;
-		off = end;
-	}
-	detached = b->r.flags & EXEC_DETACHED;
-	if (fs) {
-		end = path_put((__u64)BPF_CORE_READ(fs, pwd.dentry), (__u64)BPF_CORE_READ(fs, pwd.mnt), off);
-		b->r.cwd_len = end - off;
-		off = end;
-	}
-	/* The flag is the executable's; that of a removed working directory is not kept. */
-	if (!detached)
-		b->r.flags &= ~EXEC_DETACHED;
-	return off;
-}
+#include "paths.bpf.h"
+#include "args.bpf.h"
 
 static __always_inline void put_ids(struct exec_record *r, struct task_struct *task, const struct cred *cred)
 {
@@ -376,276 +147,249 @@ static __always_inline void put_ids(struct exec_record *r, struct task_struct *t
 		BPF_CORE_READ_STR_INTO(&r->tty, tty, name);
 }
 
-/* Sends len bytes of arguments that lie in b->data, as a continuation of the exec record seq. */
-static __always_inline void args_send(struct args_buffer *b, __u64 seq, __u64 time, __u64 len, __u32 flags, bool last)
+static __always_inline void begin(struct task_struct *task, __u64 filename, __u64 argv, bool compat)
 {
-	/* 64 bits wide: a 32-bit sum is shifted up and down again, and the verifier of 5.10 loses its bounds there. */
-	barrier_var(len);
-	if (len > CHUNK)
-		len = CHUNK;
-	b->r.h.time = time;
-	b->r.seq = seq;
-	b->r.len = len;
-	b->r.last = last;
-	b->r.flags = flags;
-	b->r.pad = 0;
-	record_send(&b->r.h, sizeof(b->r) + len, sizeof(*b), RECORD_ARGS, LOST_ARGS);
+	struct exec_start s = {};
+
+	s.filename = filename;
+	s.argv = argv;
+	s.tid = bpf_get_current_pid_tgid();
+	s.compat_caller = compat;
+	if (start_put((__u64)task, &s) && want_failed)
+		count_lost(LOST_TABLE);
 }
 
 /*
- * What does not go with the record itself is sent by two programs that are tail called and call themselves: a loop
- * is verified turn by turn, so the turns of one program are few, and 33 calls in a row make them many.
+ * Sends the record of an exec that is over, and forgets it. What does not fit into one record is left to the programs
+ * that are tail called, where the caller may chain to them.
  */
-#define TURNS 32
-#define WALK_TURNS 128
-#define CALLS 32
-#define REST 0 /* the slots of `walkers` */
-#define WALK 1
-
-int exec_rest(struct bpf_raw_tracepoint_args *ctx);
-int exec_walk(struct bpf_raw_tracepoint_args *ctx);
-
-struct walk {
-	__u64 ptr;   /* where to read next: the arguments themselves, or the next pointer of argv */
-	__u64 at;    /* inside a string that did not fit: where it goes on; else 0 */
-	__u64 seq;   /* of the exec record */
-	__u64 time;
-	__u64 off;   /* fill of the chunk */
-	__u32 bytes; /* of arguments: still to be sent, or already seen */
-	__u32 index;
-	__u32 flags;
-	__u32 compat;
-	__u32 calls;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct walk);
-} walks SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 2);
-	__type(key, __u32);
-	__array(values, int(void *));
-} walkers SEC(".maps") = {
-	.values = {
-		[REST] = (void *)&exec_rest,
-		[WALK] = (void *)&exec_walk,
-	},
-};
-
-static __always_inline struct walk *walk_begin(struct args_buffer *b, __u64 seq, __u64 time)
+static __always_inline int finish(void *ctx, struct task_struct *task, struct exec_start *s, long ret, __u64 end, bool chain)
 {
+	struct exec_buffer *b;
+	struct args_buffer *more;
+	struct mm_struct *mm;
+	const struct cred *cred;
+	struct walk *w;
+	__u64 name, off;
+	bool in_place;
 	__u32 zero = 0;
-	struct walk *w = bpf_map_lookup_elem(&walks, &zero);
+	long n;
 
-	if (!w)
-		return 0;
+	/* What returns 0 is in place, also if sched_process_exec was left out. */
+	in_place = s->in_place || ret == 0;
+	if (!in_place && !want_failed)
+		goto out;
+	b = bpf_map_lookup_elem(&scratch, &zero);
+	if (!b)
+		goto out;
+	mm = BPF_CORE_READ(task, mm);
+	cred = BPF_CORE_READ(task, cred);
+	b->r.h.time = s->time;
+	b->r.end = end;
+	b->r.flags = s->flags;
+	b->r.ret = ret;
+	b->r.pid = bpf_get_current_pid_tgid() >> 32;
+	b->r.tid = s->tid;
+	b->r.ppid = BPF_CORE_READ(task, real_parent, tgid);
+	b->r.uid = BPF_CORE_READ(cred, uid.val);
 	b->r.unreadable = 0;
-	w->at = 0;
-	w->seq = seq;
-	w->time = time;
-	w->off = 0;
-	w->bytes = 0;
-	w->index = 0;
-	w->flags = 0;
-	w->compat = 0;
-	w->calls = 0;
-	return w;
-}
-
-/* One chunk of what is left of the arguments. */
-TURN rest_turn(void)
-{
-	struct args_buffer *b;
-	struct walk *w;
-	__u32 zero = 0;
-	__u64 len;
-
-	b = bpf_map_lookup_elem(&args_scratch, &zero);
-	w = bpf_map_lookup_elem(&walks, &zero);
-	if (!b || !w)
-		return TURN_DONE;
-	len = w->bytes;
-	barrier_var(len);
-	if (len > CHUNK)
-		len = CHUNK;
-	if (len && bpf_probe_read_user(b->data, len, (void *)w->ptr)) {
-		w->flags |= EXEC_ARGS_FAULT;
-		args_send(b, w->seq, w->time, 0, w->flags, true);
-		return TURN_DONE;
+	b->r.exe_len = 0;
+	b->r.cwd_len = 0;
+	b->r.dev = 0;
+	b->r.ino = 0;
+	bpf_get_current_comm(&b->r.comm, sizeof(b->r.comm));
+	if (in_place ? is_compat(task) : s->compat_caller)
+		b->r.flags |= EXEC_COMPAT;
+	/*
+	 * The name as asked: of a program in place the kernel left it on the new stack, right behind the environment
+	 * (fs/exec.c pushes it first, create_elf_tables ends env_end before it). Otherwise it is still the caller's.
+	 */
+	name = in_place && mm ? BPF_CORE_READ(mm, env_end) : s->filename;
+	n = bpf_probe_read_user_str(b->data, PATH_MAX, (void *)name);
+	if (n < 0) {
+		b->r.flags |= EXEC_NO_FILENAME;
+		n = 0;
 	}
-	w->ptr += len;
-	w->bytes -= len;
-	args_send(b, w->seq, w->time, len, 0, w->bytes == 0);
-	return w->bytes ? TURN_MORE : TURN_DONE;
-}
-
-SEC("raw_tp/sys_exit")
-int exec_rest(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct args_buffer *b;
-	struct walk *w;
-	__u32 zero = 0;
-	int i;
-
-	b = bpf_map_lookup_elem(&args_scratch, &zero);
-	w = bpf_map_lookup_elem(&walks, &zero);
-	if (!b || !w)
-		return 0;
-	for (i = 0; i < TURNS; i++) {
-		if (rest_turn() != TURN_MORE)
-			goto out;
+	off = n & (2 * PATH_MAX - 1);
+	b->r.filename_len = off;
+	if (want & WANT_IDS)
+		put_ids(&b->r, task, cred);
+	if (want & WANT_PATHS)
+		off = put_paths(b, task, mm, off);
+	if (in_place) {
+		if (mm && send_committed(b, mm, off, chain))
+			bpf_tail_call(ctx, &walkers, REST);
+		goto out;
 	}
-	if (w->calls++ < CALLS)
-		bpf_tail_call(ctx, &walkers, REST);
-	args_send(b, w->seq, w->time, 0, EXEC_ARGS_CUT, true);
+	if (!want_failed || !chain)
+		goto out;
+	b->r.args_total = 0;
+	b->r.args_len = 0;
+	b->r.flags |= EXEC_MORE;
+	barrier_var(off);
+	if (off > 3 * PATH_MAX)
+		off = 3 * PATH_MAX;
+	if (record_send(&b->r.h, sizeof(b->r) + off, sizeof(*b), RECORD_EXEC, LOST_RING))
+		goto out;
+	more = bpf_map_lookup_elem(&args_scratch, &zero);
+	if (!more)
+		goto out;
+	w = walk_begin(more, b->r.h.seq, s->time);
+	if (!w)
+		goto out;
+	w->ptr = s->argv;
+	w->compat = s->compat_caller;
+	bpf_tail_call(ctx, &walkers, WALK);
 out:
 	__sync_fetch_and_add(&in_flight, -1);
 	return 0;
 }
 
 /*
- * A program that is in place has its arguments in one run of its own memory, empty ones and all. The first CHUNK
- * bytes go with the record, the rest behind it. Returns true when a rest is to be sent.
+ * No syscalls:* event tells of the return into a 32-bit program, so there the exec is over now. What its arguments have
+ * beyond the first chunk is cut, and marked: only programs of one type can be chained.
  */
-static __always_inline bool send_committed(struct exec_buffer *b, struct mm_struct *mm, __u64 off)
+static __always_inline int in_place(void *ctx, struct task_struct *task, __u64 key, struct exec_start *found)
 {
-	__u64 from = BPF_CORE_READ(mm, arg_start), to = BPF_CORE_READ(mm, arg_end);
-	struct args_buffer *more;
-	struct walk *w;
-	__u64 total, len;
-	__u32 zero = 0;
+#ifdef EXEC_EVENTS
+	struct exec_start s = *found;
 
-	total = to > from ? to - from : 0;
-	b->r.args_total = total;
-	if (total > max_arg_bytes) {
-		total = max_arg_bytes;
-		b->r.flags |= EXEC_ARGS_CUT;
-	}
-	len = total;
-	barrier_var(len);
-	if (len > CHUNK)
-		len = CHUNK;
-	barrier_var(off);
-	if (off > 3 * PATH_MAX)
-		off = 3 * PATH_MAX;
-	if (len && bpf_probe_read_user(b->data + off, len, (void *)from)) {
-		b->r.flags |= EXEC_ARGS_FAULT;
-		len = 0;
-		total = 0;
-	}
-	b->r.args_len = len;
-	if (total > CHUNK)
-		b->r.flags |= EXEC_MORE;
-	if (record_send(&b->r.h, sizeof(b->r) + off + len, sizeof(*b), RECORD_EXEC, LOST_RING) || total <= CHUNK)
-		return false;
-	more = bpf_map_lookup_elem(&args_scratch, &zero);
-	if (!more)
-		return false;
-	w = walk_begin(more, b->r.h.seq, b->r.h.time);
-	if (!w)
-		return false;
-	w->ptr = from + CHUNK;
-	w->bytes = total - CHUNK;
-	return true;
-}
-
-/*
- * The arguments of an exec that failed are still the caller's: strings behind pointers, some perhaps never read and
- * so not in memory.
- *
- * One turn: one string, or as much of it as the chunk still takes. Done when there is no more.
- */
-TURN walk_turn(void)
-{
-	struct args_buffer *b;
-	struct walk *w;
-	__u32 zero = 0;
-	__u64 p, off, room;
-	long n;
-
-	b = bpf_map_lookup_elem(&args_scratch, &zero);
-	w = bpf_map_lookup_elem(&walks, &zero);
-	if (!b || !w)
-		return TURN_DONE;
-	p = w->at;
-	off = w->off;
-	if (!p) {
-		if (bpf_probe_read_user(&p, w->compat ? 4 : 8, (void *)w->ptr)) {
-			w->flags |= EXEC_ARGS_FAULT;
-			return TURN_DONE;
-		}
-		if (!p)
-			return TURN_DONE;
-	}
-	if (w->bytes >= max_arg_bytes) {
-		w->flags |= EXEC_ARGS_CUT;
-		return TURN_DONE;
-	}
-	if (off >= CHUNK) {
-		args_send(b, w->seq, w->time, CHUNK, 0, false);
-		b->r.unreadable = 0;
-		off = 0;
-	}
-	room = CHUNK - off;
-	n = bpf_probe_read_user_str(b->data + off, room, (void *)p);
-	if (n == 0) {
-		b->data[off] = 0; /* what 5.10 returns for an empty string */
-		n = 1;
-	} else if (n < 0) {
-		/* An empty word stands in its place, and a bit says that it is not one. */
-		b->data[off] = 0;
-		if (w->index < 64)
-			b->r.unreadable |= 1ULL << w->index;
-		w->flags |= EXEC_ARGS_FAULT;
-		n = 1;
-	} else if (n == room) {
-		/*
-		 * The string may go on behind the chunk: its last byte here is the helper's NUL, not its own.
-		 * It is read again from there; where it had in fact ended, what is read is that NUL.
-		 */
-		n -= 1;
-		w->at = p + n;
-		w->bytes += n;
-		args_send(b, w->seq, w->time, off + n, 0, false);
-		b->r.unreadable = 0;
-		w->off = 0;
-		return TURN_MORE;
-	}
-	w->at = 0;
-	w->off = off + n;
-	w->bytes += n;
-	w->index++;
-	w->ptr += w->compat ? 4 : 8;
-	return TURN_MORE;
-}
-
-SEC("raw_tp/sys_exit")
-int exec_walk(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct args_buffer *b;
-	struct walk *w;
-	__u32 zero = 0;
-	int i;
-
-	b = bpf_map_lookup_elem(&args_scratch, &zero);
-	w = bpf_map_lookup_elem(&walks, &zero);
-	if (!b || !w)
+	if (!is_compat(task))
 		return 0;
-	for (i = 0; i < WALK_TURNS; i++) {
-		if (walk_turn() != TURN_MORE)
-			goto last;
+	if (bpf_map_delete_elem(&starts, &key))
+		return 0;
+	return finish(ctx, task, &s, 0, s.in_place, false);
+#else
+	return 0;
+#endif
+}
+
+SEC("raw_tp/sched_process_exec")
+int exec_commit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
+	struct exec_start fresh = {};
+	struct exec_start *s;
+	__u64 key = (__u64)task;
+	__u16 flags = 0;
+
+	s = bpf_map_lookup_elem(&starts, &key);
+	if (!s && !target_match(task))
+		return 0;
+	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
+		flags |= EXEC_SCRIPT;
+	if (s) {
+		s->flags = flags;
+		s->in_place = bpf_ktime_get_ns();
+		return in_place(ctx, task, key, s);
 	}
-	if (w->calls++ < CALLS)
-		bpf_tail_call(ctx, &walkers, WALK);
-	w->flags |= EXEC_ARGS_CUT;
-last:
-	args_send(b, w->seq, w->time, w->off, w->flags, true);
+	/* By the kernel itself (a user mode helper), or begun before the probes were on, or the table was full. */
+	fresh.tid = ctx->args[1];
+	fresh.flags = flags | EXEC_UNTIMED;
+	fresh.in_place = bpf_ktime_get_ns();
+	if (start_put(key, &fresh)) {
+		count_lost(LOST_TABLE);
+		return 0;
+	}
+	return in_place(ctx, task, key, &fresh);
+}
+
+/* A task that ends in the middle of an exec, or of whose exec no later system call told. */
+SEC("raw_tp/sched_process_exit")
+int exec_abandon(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 key = bpf_get_current_task();
+
+	if (*(volatile __u64 *)&in_flight == 0)
+		return 0;
+	if (bpf_map_delete_elem(&starts, &key))
+		return 0;
+	count_lost(LOST_END);
 	__sync_fetch_and_add(&in_flight, -1);
+	return 0;
+}
+
+#ifdef EXEC_EVENTS
+/* The fields of the syscalls:* events behind the common ones, as their format files in tracefs have them. */
+struct enter_event {
+	__u64 common;
+	long nr;
+	unsigned long args[6];
+};
+
+struct exit_event {
+	__u64 common;
+	long nr;
+	long ret;
+};
+
+SEC("tracepoint/syscalls/sys_enter_execve")
+int exec_enter(struct enter_event *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	if (target_match(task))
+		begin(task, ctx->args[0], ctx->args[1], false);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_enter_execveat")
+int exec_enter_at(struct enter_event *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	if (target_match(task))
+		begin(task, ctx->args[1], ctx->args[2], false);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_execve")
+int exec_exit(struct exit_event *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct exec_start *found, s;
+	__u64 key = (__u64)task;
+
+	found = bpf_map_lookup_elem(&starts, &key);
+	if (!found)
+		return 0;
+	s = *found;
+	if (bpf_map_delete_elem(&starts, &key))
+		return 0;
+	return finish(ctx, task, &s, ctx->ret, bpf_ktime_get_ns(), true);
+}
+
+#else
+
+SEC("raw_tp/sys_enter")
+int exec_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	long nr = ctx->args[1];
+	struct task_struct *task;
+	struct pt_regs *regs;
+	bool at, compat;
+
+	/* Every system call of the host comes by here: out as early as can be. */
+	if (nr == NR_EXECVE || nr == NR_EXECVEAT) {
+		compat = false;
+		at = nr == NR_EXECVEAT;
+	} else if (nr == NR_COMPAT_EXECVE || nr == NR_COMPAT_EXECVEAT) {
+		compat = true;
+		at = nr == NR_COMPAT_EXECVEAT;
+	} else {
+		return 0;
+	}
+	task = (struct task_struct *)bpf_get_current_task();
+	if (is_compat(task) != compat)
+		return 0; /* the same number means something else */
+	if (!target_match(task))
+		return 0;
+	regs = (struct pt_regs *)ctx->args[0];
+	if (at)
+		begin(task, ARG1(regs, compat), ARG2(regs, compat), compat);
+	else
+		begin(task, ARG0(regs, compat), ARG1(regs, compat), compat);
 	return 0;
 }
 
@@ -654,15 +398,8 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task;
 	struct exec_start *found, s;
-	struct exec_buffer *b;
-	struct args_buffer *more;
-	struct mm_struct *mm;
-	const struct cred *cred;
-	struct walk *w;
-	__u64 key, name, off, end;
-	bool in_place;
-	__u32 zero = 0;
-	long ret = ctx->args[1], n;
+	__u64 key, end;
+	long ret = ctx->args[1];
 
 	/* Every return of the host comes by here too, and an exec never returns more than 0. */
 	if (*(volatile __u64 *)&in_flight == 0 || ret > 0)
@@ -681,92 +418,13 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 		if (!s.in_place) {
 			if (want_failed)
 				count_lost(LOST_END);
-			goto out;
+			__sync_fetch_and_add(&in_flight, -1);
+			return 0;
 		}
 		ret = 0;
 		end = s.in_place;
 	}
-	/* What returns 0 is in place, also if sched_process_exec was left out. */
-	in_place = s.in_place || ret == 0;
-	if (!in_place && !want_failed)
-		goto out;
-	b = bpf_map_lookup_elem(&scratch, &zero);
-	if (!b)
-		goto out;
-	mm = BPF_CORE_READ(task, mm);
-	cred = BPF_CORE_READ(task, cred);
-	b->r.h.time = s.time;
-	b->r.end = end;
-	b->r.flags = s.flags;
-	b->r.ret = ret;
-	b->r.pid = bpf_get_current_pid_tgid() >> 32;
-	b->r.tid = s.tid;
-	b->r.ppid = BPF_CORE_READ(task, real_parent, tgid);
-	b->r.uid = BPF_CORE_READ(cred, uid.val);
-	b->r.unreadable = 0;
-	b->r.exe_len = 0;
-	b->r.cwd_len = 0;
-	b->r.dev = 0;
-	b->r.ino = 0;
-	bpf_get_current_comm(&b->r.comm, sizeof(b->r.comm));
-	if (in_place ? is_compat(task) : s.compat_caller)
-		b->r.flags |= EXEC_COMPAT;
-	/*
-	 * The name as asked: of a program in place the kernel left it on the new stack, right behind the environment
-	 * (fs/exec.c pushes it first, create_elf_tables ends env_end before it). Otherwise it is still the caller's.
-	 */
-	name = in_place && mm ? BPF_CORE_READ(mm, env_end) : s.filename;
-	n = bpf_probe_read_user_str(b->data, PATH_MAX, (void *)name);
-	if (n < 0) {
-		b->r.flags |= EXEC_NO_FILENAME;
-		n = 0;
-	}
-	off = n & (2 * PATH_MAX - 1);
-	b->r.filename_len = off;
-	if (want & WANT_IDS)
-		put_ids(&b->r, task, cred);
-	if (want & WANT_PATHS)
-		off = put_paths(b, task, mm, off);
-	if (in_place) {
-		if (mm && send_committed(b, mm, off))
-			bpf_tail_call(ctx, &walkers, REST);
-		goto out;
-	}
-	if (!want_failed)
-		goto out;
-	b->r.args_total = 0;
-	b->r.args_len = 0;
-	b->r.flags |= EXEC_MORE;
-	barrier_var(off);
-	if (off > 3 * PATH_MAX)
-		off = 3 * PATH_MAX;
-	if (record_send(&b->r.h, sizeof(b->r) + off, sizeof(*b), RECORD_EXEC, LOST_RING))
-		goto out;
-	more = bpf_map_lookup_elem(&args_scratch, &zero);
-	if (!more)
-		goto out;
-	w = walk_begin(more, b->r.h.seq, s.time);
-	if (!w)
-		goto out;
-	w->ptr = s.argv;
-	w->compat = s.compat_caller;
-	bpf_tail_call(ctx, &walkers, WALK);
-out:
-	__sync_fetch_and_add(&in_flight, -1);
-	return 0;
+	return finish(ctx, task, &s, ret, end, true);
 }
 
-/* A task that ends in the middle of an exec, or of whose exec no later system call told. */
-SEC("raw_tp/sched_process_exit")
-int exec_abandon(struct bpf_raw_tracepoint_args *ctx)
-{
-	__u64 key = bpf_get_current_task();
-
-	if (*(volatile __u64 *)&in_flight == 0)
-		return 0;
-	if (bpf_map_delete_elem(&starts, &key))
-		return 0;
-	count_lost(LOST_END);
-	__sync_fetch_and_add(&in_flight, -1);
-	return 0;
-}
+#endif

@@ -14,6 +14,9 @@ type Options struct {
 	RingBytes   int      // a power of two of at least a page; 0 is DefaultRingBytes
 	Fields      []string // keys of RowType that will be shown
 	Classic     bool     // ARGS as the classic execsnoop shows them
+	// Events takes the syscalls:* events instead of raw tracepoints: for kernels that may preempt raw tracepoint programs of
+	// system calls. They do not see failed execs by 32-bit callers, nor when an exec by one began.
+	Events bool
 }
 
 const (
@@ -34,7 +37,11 @@ var LostReasons = []string{"ring_full", "exec_table_full", "arguments_ring_full"
 
 // Spec builds what is to be loaded.
 func Spec(opt Options) (*prog.Spec, error) {
-	coll, err := loadBpf()
+	load := loadBpf
+	if opt.Events {
+		load = loadBpfEvents
+	}
+	coll, err := load()
 	if err != nil {
 		return nil, fmt.Errorf("exec: the embedded object: %w", err)
 	}
@@ -73,17 +80,9 @@ func Spec(opt Options) (*prog.Spec, error) {
 		}
 	}
 	return &prog.Spec{
-		Name:       "exec",
-		Collection: coll,
-		// What ends an exec goes on before what begins one, so that no start is left without its end.
-		Probes: []prog.Probe{
-			{Program: bpfProgTargetFork, Kind: prog.RawTracepoint, Name: "sched_process_fork"},
-			{Program: bpfProgTargetExit, Kind: prog.RawTracepoint, Name: "sched_process_exit"},
-			{Program: bpfProgExecAbandon, Kind: prog.RawTracepoint, Name: "sched_process_exit"},
-			{Program: bpfProgExecExit, Kind: prog.RawTracepoint, Name: "sys_exit"},
-			{Program: bpfProgExecCommit, Kind: prog.RawTracepoint, Name: "sched_process_exec"},
-			{Program: bpfProgExecEnter, Kind: prog.RawTracepoint, Name: "sys_enter"},
-		},
+		Name:        "exec",
+		Collection:  coll,
+		Probes:      probes(opt.Events),
 		Ring:        bpfMapRecords,
 		Counters:    bpfMapCounters,
 		LostReasons: LostReasons,
@@ -95,6 +94,36 @@ const InFlight = bpfVarInFlight
 
 // TreeLive names the variable that counts the living processes of the followed tree.
 const TreeLive = bpfVarTargetLive
+
+// probes lists them in the order in which they go on: what ends an exec before what begins one, so that no start is left
+// without its end.
+func probes(events bool) []prog.Probe {
+	raw := func(program, name string) prog.Probe {
+		return prog.Probe{Program: program, Kind: prog.RawTracepoint, Name: name}
+	}
+	event := func(program, name string) prog.Probe {
+		return prog.Probe{Program: program, Kind: prog.Tracepoint, Group: "syscalls", Name: name}
+	}
+	list := []prog.Probe{
+		raw(bpfProgTargetFork, "sched_process_fork"),
+		raw(bpfProgTargetExit, "sched_process_exit"),
+		raw(bpfProgExecAbandon, "sched_process_exit"),
+	}
+	if events {
+		return append(list,
+			event(bpfEventsProgExecExit, "sys_exit_execve"),
+			event(bpfEventsProgExecExit, "sys_exit_execveat"),
+			raw(bpfEventsProgExecCommit, "sched_process_exec"),
+			event(bpfEventsProgExecEnter, "sys_enter_execve"),
+			event(bpfEventsProgExecEnterAt, "sys_enter_execveat"),
+		)
+	}
+	return append(list,
+		raw(bpfProgExecExit, "sys_exit"),
+		raw(bpfProgExecCommit, "sched_process_exec"),
+		raw(bpfProgExecEnter, "sys_enter"),
+	)
+}
 
 func anyOf(have, wanted []string) bool {
 	return slices.ContainsFunc(have, func(key string) bool { return slices.Contains(wanted, key) })
