@@ -19,45 +19,35 @@ func notify(signals chan<- os.Signal) {
 
 // process is a program that runs beside the test. It is killed when the test ends.
 type process struct {
-	cmd    *exec.Cmd
-	stdin  io.WriteCloser
-	lines  chan string // of standard output; closed at its end
-	stderr bytes.Buffer
-	done   chan struct{}
+	cmd   *exec.Cmd
+	stdin *os.File
+	lines chan string // of standard output; closed at its end
+	err   *os.File    // what it wrote to standard error; no pipe, so that nobody waits for its end
+	done  chan struct{}
 }
 
 func begin(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{cmd: cmd, lines: make(chan string, 1<<16), done: make(chan struct{})}
-	var err error
-	if p.stdin, err = cmd.StdinPipe(); err != nil {
-		t.Fatal(err)
-	}
-	out, in, err := os.Pipe()
+	in, stdin, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = in, &p.stderr
-	// What a killed process leaves running may hold standard error.
-	cmd.WaitDelay = 10 * time.Second
+	stdout, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.err, err = os.CreateTemp(t.TempDir(), "stderr"); err != nil {
+		t.Fatal(err)
+	}
+	p.stdin = stdin
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, p.err
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	in.Close()
-	go func() {
-		defer close(p.lines)
-		defer out.Close()
-		r := bufio.NewReader(out)
-		for {
-			line, err := r.ReadString('\n')
-			if line != "" {
-				p.lines <- strings.TrimSuffix(line, "\n")
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
+	out.Close()
+	go p.read(stdout)
 	go func() {
 		defer close(p.done)
 		_ = cmd.Wait() // ProcessState tells
@@ -65,8 +55,35 @@ func begin(t *testing.T, cmd *exec.Cmd) *process {
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		<-p.done
+		p.stdin.Close()
+		p.err.Close()
 	})
 	return p
+}
+
+func (p *process) read(stdout *os.File) {
+	defer close(p.lines)
+	defer stdout.Close()
+	r := bufio.NewReader(stdout)
+	for {
+		line, err := r.ReadString('\n')
+		if line != "" {
+			p.lines <- strings.TrimSuffix(line, "\n")
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// stderr is what it has written to standard error so far.
+func (p *process) stderr(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile(p.err.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // line returns the next line of standard output.
@@ -76,7 +93,7 @@ func (p *process) line(t *testing.T) string {
 	case line, ok := <-p.lines:
 		if !ok {
 			p.wait(t)
-			t.Fatalf("no more output; status %d, stderr: %s", p.cmd.ProcessState.ExitCode(), &p.stderr)
+			t.Fatalf("no more output; status %d, stderr: %s", p.cmd.ProcessState.ExitCode(), p.stderr(t))
 		}
 		return line
 	case <-time.After(30 * time.Second):
