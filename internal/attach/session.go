@@ -43,7 +43,7 @@ func Open(spec *prog.Spec) (*Session, error) {
 		return nil, err
 	}
 	defer closeMaps(pinned)
-	coll, err := ebpf.NewCollectionWithOptions(spec.Collection, ebpf.CollectionOptions{
+	coll, err := load(spec.Collection, ebpf.CollectionOptions{
 		Programs:        ebpf.ProgramOptions{KernelTypes: types},
 		MapReplacements: pinned,
 	})

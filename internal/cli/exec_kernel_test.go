@@ -568,7 +568,7 @@ func TestKernelExecHooks(t *testing.T) {
 		return all
 	}
 	raw := show("raw_tp")
-	if len(raw) < 6 {
+	if len(raw) < 5 {
 		t.Fatalf("%d records", len(raw))
 	}
 	if diff := cmp.Diff(raw, show("tracepoint")); diff != "" {
