@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -35,7 +36,10 @@ func Open(spec *prog.Spec) (*Session, error) {
 		return nil, err
 	}
 	types, err := kernel.TypesFor(spec.Collection)
-	if err != nil && !errors.Is(err, kernel.ErrNotReduced) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: this kernel does not show its types (BTF); use one built with CONFIG_DEBUG_INFO_BTF, as the distributions' are: %w", spec.Name, err)
+	case err != nil && !errors.Is(err, kernel.ErrNotReduced):
 		return nil, err
 	}
 	pinned, err := openPins(spec)
@@ -91,11 +95,16 @@ func attachOne(p prog.Probe, program *ebpf.Program) (io.Closer, error) {
 		}
 		return l, nil
 	case prog.Tracepoint:
-		l, err := link.Tracepoint(p.Group, p.Name, program, nil)
+		// Not the library's link: that finds no tracefs that is mounted privately.
+		id, err := kernel.TracepointID(p.Group, p.Name)
+		if err != nil {
+			return nil, err
+		}
+		event, err := openTracepoint(id, program)
 		if err != nil {
 			return nil, fmt.Errorf("tracepoint %s:%s: %w", p.Group, p.Name, refusal(err))
 		}
-		return l, nil
+		return event, nil
 	}
 	return nil, fmt.Errorf("probe %s: kind %d is not known", p.Name, p.Kind)
 }

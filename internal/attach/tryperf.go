@@ -16,32 +16,23 @@ import (
 	"sonde/internal/kernel"
 )
 
-// perfProbe is a perf event that runs a program, as one descriptor.
-type perfProbe int
-
-func (p perfProbe) Close() error { return unix.Close(int(p)) }
-
-// openPerf makes the event, puts the program on it and switches it on.
+// openPerf makes an event as the package's own openPerf does, and keeps it for the rig.
 func (r *rig) openPerf(attr *unix.PerfEventAttr, pid, cpu int, prog *ebpf.Program) error {
-	attr.Size = uint32(unsafe.Sizeof(*attr))
-	fd, err := unix.PerfEventOpen(attr, pid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	event, err := openPerf(attr, pid, cpu, prog)
 	if err != nil {
-		return atStep("make the perf event", err)
+		return err
 	}
-	r.keep(perfProbe(fd))
-	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_SET_BPF, prog.FD()); err != nil {
-		return atStep("attach the program", err)
-	}
-	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_ENABLE, 0); err != nil {
-		return atStep("enable the perf event", err)
-	}
+	r.keep(event)
 	return nil
 }
 
-// perfTracepoint attaches to the tracepoint that tracefs gave the id of. BPF programs on it run on all CPUs, whichever
-// CPU the event is opened for.
 func (r *rig) perfTracepoint(id uint64, prog *ebpf.Program) error {
-	return r.openPerf(&unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Sample: 1, Wakeup: 1}, -1, 0, prog)
+	event, err := openTracepoint(id, prog)
+	if err != nil {
+		return err
+	}
+	r.keep(event)
+	return nil
 }
 
 // perfKprobe attaches to the entry of a kernel function.
