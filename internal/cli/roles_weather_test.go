@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 func init() {
 	maps.Copy(roles, map[string]func([]string) int{
 		"as":      roleAs,
+		"deaf":    roleDeaf,
 		"limit":   roleLimit,
 		"nest":    roleNest,
 		"signals": roleSignals,
@@ -123,4 +125,11 @@ func roleSignals([]string) int {
 	notify(signals)
 	fmt.Println("ready")
 	return 40 + int((<-signals).(syscall.Signal))
+}
+
+// roleDeaf says "ready" and its process id, and ignores what ends other programs.
+func roleDeaf([]string) int {
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	fmt.Println("ready", os.Getpid())
+	return roleSleep(nil)
 }
