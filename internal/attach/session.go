@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -164,8 +165,9 @@ func (s *Session) SetWord(name string, n uint64) error {
 // Cost is what the programs have cost in the kernel so far.
 type Cost struct {
 	NS, Runs uint64
-	// Missed counts runs the kernel left out because a program was already running on that CPU (5.12 and later).
-	Missed uint64
+	// Missed counts, by program, runs that the kernel left out because the program was already running on that CPU (5.12
+	// and later). Programs without any are not listed.
+	Missed []prog.Count
 	// Known is false where the kernel would not switch its statistics on; NS and Runs are 0 then.
 	Known bool
 }
@@ -173,14 +175,16 @@ type Cost struct {
 // Cost sums run_time_ns, run_cnt and recursion_misses over the programs. Read it before Close.
 func (s *Session) Cost() (Cost, error) {
 	c := Cost{Known: s.stats != nil}
-	for _, p := range s.coll.Programs {
-		st, err := p.Stats()
+	for _, name := range slices.Sorted(maps.Keys(s.coll.Programs)) {
+		st, err := s.coll.Programs[name].Stats()
 		if err != nil {
 			return c, fmt.Errorf("%s: statistics of the programs: %w", s.spec.Name, err)
 		}
 		c.NS += uint64(st.Runtime)
 		c.Runs += st.RunCount
-		c.Missed += st.RecursionMisses
+		if st.RecursionMisses > 0 {
+			c.Missed = append(c.Missed, prog.Count{Reason: name, N: st.RecursionMisses})
+		}
 	}
 	return c, nil
 }
@@ -237,6 +241,24 @@ func (s *Session) Add(name string, key, value any) (added bool, err error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Keys32 lists the keys of a map of the running Session that are 32-bit words. Keys that come and go meanwhile may be missed.
+func (s *Session) Keys32(name string) (keys []uint32, err error) {
+	m := s.coll.Maps[name]
+	if m == nil {
+		return nil, fmt.Errorf("%s: no map %q", s.spec.Name, name)
+	}
+	var key uint32
+	var value []byte
+	it := m.Iterate()
+	for it.Next(&key, &value) {
+		keys = append(keys, key)
+	}
+	if err := it.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return keys, fmt.Errorf("%s: map %s: %w", s.spec.Name, name, err)
+	}
+	return keys, nil
 }
 
 // Remove takes a key out of a map of the running Session; removed says whether it was there.

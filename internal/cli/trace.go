@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -144,10 +146,14 @@ func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
 		over = time.After(r.out.duration)
 	}
 	var ended <-chan struct{}
-	if r.command != nil {
-		ended = r.command.Done()
-	}
 	var tick <-chan time.Time
+	switch {
+	case r.command != nil:
+		ended = r.command.Done()
+	case r.target.EndsWithTree():
+		tick = time.Tick(treeTick)
+	}
+	ticks := 0
 	for {
 		select {
 		case <-ctx.Done():
@@ -162,13 +168,33 @@ func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
 				return
 			}
 			// The programs tell when the tree has ended, but their record may have found the ring full.
-			ended, tick = nil, time.Tick(100*time.Millisecond)
+			ended, tick = nil, time.Tick(treeTick)
 		case <-tick:
 			if n, err := r.treeSize(); err != nil || n == 0 {
 				return
 			}
+			if ticks++; ticks%treeCheck == 0 && !r.treeLives() {
+				return
+			}
 		}
 	}
+}
+
+// How often the tree's size is looked at, besides what the programs tell, and every how many times whether the
+// processes in it really live.
+const (
+	treeTick  = 100 * time.Millisecond
+	treeCheck = 10
+)
+
+// treeLives looks for a living process among those that the programs think are in the tree: the kernel may have left out
+// the run that would have told of one's end.
+func (r *run) treeLives() bool {
+	pids, err := r.session.Keys32(target.MapTree)
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(pids, target.Alive)
 }
 
 func (r *run) treeSize() (uint64, error) {
@@ -318,9 +344,13 @@ func (r *run) summary(counters *stream.Counters) (*prog.Summary, error) {
 		return s, err
 	}
 	s.KernelNS, s.KernelRuns, s.KernelKnown = cost.NS, cost.Runs, cost.Known
-	if cost.Missed > 0 {
-		s.Notes = append(s.Notes, fmt.Sprintf("the kernel left out %d runs of the programs, for each was busy on that CPU: %s",
-			cost.Missed, r.missed))
+	if len(cost.Missed) > 0 {
+		var by []string
+		for _, c := range cost.Missed {
+			by = append(by, fmt.Sprintf("%s %d", c.Reason, c.N))
+		}
+		s.Notes = append(s.Notes, fmt.Sprintf("the kernel left out runs of programs that were busy on that CPU (%s): %s",
+			strings.Join(by, ", "), r.missed))
 	}
 	var ru unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {

@@ -33,6 +33,18 @@ func (h host) processes() ([]process, error) {
 	return table, nil
 }
 
+// Alive says whether a process has not ended. One that has, and was not waited for yet, counts as ended.
+func Alive(pid uint32) bool { return live.alive(pid) }
+
+func (h host) alive(pid uint32) bool {
+	stat, err := h.read("/proc/"+strconv.FormatUint(uint64(pid), 10)+"/stat", 4<<10)
+	if err != nil {
+		return false
+	}
+	p, ok := parseStat(stat)
+	return ok && !p.ended
+}
+
 // processList returns the names of the folders of /proc that are processes.
 func (h host) processList() ([]string, error) {
 	dir, err := os.Open(h.path("/proc"))

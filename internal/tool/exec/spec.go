@@ -136,4 +136,4 @@ const TreeSeeded = bpfVarTargetSeeded
 func WantsCgroups(fields []string) bool { return anyOf(fields, []string{"cgroup", "container"}) }
 
 // Missed says what it means when the kernel left out runs of the programs.
-const Missed = "execs that succeeded are shown all the same, some without their time; one that failed may be missing"
+const Missed = "an exec that failed may be missing, one that succeeded be without its time, a descendant not be followed"
