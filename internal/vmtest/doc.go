@@ -10,6 +10,7 @@
 //   - TestGuest... lives in a *_guest_test.go file with the build tag "guest" and runs in guests only: whatever is
 //     system-wide, kills or denies.
 //   - Every other test runs on the machine only. A package without TestKernel or TestGuest is not booted.
+//   - The tests of booting itself have the build tag "boot"; the runner sets it on the machine when guests are wanted.
 //
 // A test skips only by Need. In a guest the test binary is built with CGO_ENABLED=0 and runs as root in a directory of
 // the package's own name with a copy of its testdata; $SONDE_BIN is the sonde binary and $SONDE_GUEST_KERNEL the
