@@ -21,7 +21,7 @@ func refusal(err error) error {
 		return err
 	}
 	if kernel.Lockdown() == kernel.LockdownConfidentiality {
-		return fmt.Errorf("kernel lockdown is in confidentiality mode, which forbids tracing; boot with lockdown=integrity or none: %w", err)
+		return lockedDown(err)
 	}
 	missing := kernel.EffectiveCapabilities().Missing(kernel.CapBPF, kernel.CapPerfmon)
 	if len(missing) > 0 {
@@ -33,12 +33,19 @@ func refusal(err error) error {
 	return fmt.Errorf("the kernel refused it although the capabilities are held (a seccomp filter or a container's rules?): %w", err)
 }
 
+func lockedDown(err error) error {
+	return fmt.Errorf("kernel lockdown is in confidentiality mode, which forbids tracing; boot with lockdown=integrity or without lockdown: %w", err)
+}
+
 // loadError makes one line of what went wrong while loading, with the verifier's telling line where there is one.
 func loadError(name string, err error) error {
 	var ve *ebpf.VerifierError
 	switch {
 	case errors.Is(err, os.ErrPermission) && !errors.As(err, &ve):
 		return fmt.Errorf("%s: %w", name, refusal(err))
+	case errors.As(err, &ve) && kernel.Lockdown() == kernel.LockdownConfidentiality:
+		// There the helpers that read the kernel's memory do not exist, as the verifier sees it.
+		return fmt.Errorf("%s: %w", name, lockedDown(errors.New(tellingLine(ve.Log))))
 	case errors.As(err, &ve):
 		return fmt.Errorf("%s: the kernel's verifier refused a program, which is a bug of sonde: %w (%s)", name, err, tellingLine(ve.Log))
 	}

@@ -20,14 +20,18 @@ Runs without privileges too, and says what it could not try.`,
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			report := doctor.Collect()
+			write := func(r doctor.Report) error { return r.WriteText(io.out, doctor.TextOptions{}) }
 			switch format {
 			case "text":
-				return report.WriteText(io.out, doctor.TextOptions{})
 			case "json":
-				return report.WriteJSON(io.out)
+				write = func(r doctor.Report) error { return r.WriteJSON(io.out) }
+			default:
+				return usage("-f %q: the formats are text and json", format)
 			}
-			return usage("-f %q: the formats are text and json", format)
+			if err := needProc(); err != nil {
+				return err
+			}
+			return write(doctor.Collect())
 		},
 	}
 	c.Flags().StringVarP(&format, "format", "f", "text", "`FORMAT` of the report: text or json")

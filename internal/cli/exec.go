@@ -136,6 +136,9 @@ func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
 			return &usageError{err}
 		}
 	}
+	if err := needProc(); err != nil {
+		return err
+	}
 	tgt, err := x.target.Resolve()
 	if err != nil {
 		return asUsage(err)

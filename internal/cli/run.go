@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"sonde/internal/target"
 )
@@ -179,6 +180,15 @@ func common(c *cobra.Command) {
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w (see %s --help)", err, c.CommandPath())
 	})
+}
+
+// needProc returns an error where /proc is not mounted: what would be found there would seem not to be.
+func needProc() error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs("/proc", &fs); err != nil || fs.Type != unix.PROC_SUPER_MAGIC {
+		return errors.New("/proc is not mounted; mount it: mount -t proc proc /proc")
+	}
+	return nil
 }
 
 func commandFault(err error) bool {
