@@ -115,8 +115,8 @@ func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
 		return err
 	}
 	if x.output.fields == "help" {
-		fmt.Fprint(io.out, print.FieldsHelp(exec.RowType))
-		return nil
+		_, err := fmt.Fprint(io.out, print.FieldsHelp(exec.RowType))
+		return err
 	}
 	out, err := x.output.resolve(exec.RowType)
 	if err != nil {
