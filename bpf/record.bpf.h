@@ -39,9 +39,9 @@ static __always_inline void count_lost(__u32 reason)
  * Numbers the record, sends `size` bytes of it, `most` at the most, and counts it as lost for `reason` where the ring
  * has no room.
  *
- * The number is a plain per-CPU word, so that only one program of a tool may send numbered records: a program is never
- * run twice at once on a CPU, but from 6.19 on it may be preempted there, and another program run. The loss counters
- * are everybody's, and atomic.
+ * The number is a plain per-CPU word, so that only one program of a tool may send numbered records, or else it says
+ * RECORD_MANY_SENDERS: a program is never run twice at once on a CPU, but from 6.19 on it may be preempted there, and
+ * another program run. The loss counters are everybody's, and atomic.
  *
  * flags 0: the kernel wakes the reader only when it had caught up, which a napping reader has not.
  */
@@ -55,7 +55,11 @@ static __always_inline long record_send(struct record_header *h, __u64 size, __u
 	h->type = type;
 	h->cpu = bpf_get_smp_processor_id();
 	h->size = size;
+#ifdef RECORD_MANY_SENDERS
+	h->seq = __sync_fetch_and_add(&c->seq, 1) + 1; /* needs -mcpu=v3: 5.12 */
+#else
 	h->seq = ++c->seq;
+#endif
 	/* Checked here, behind the calls: before 5.16 the verifier forgets the bounds of a number that is spilled. */
 	barrier_var(size);
 	if (size > most)

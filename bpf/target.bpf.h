@@ -86,6 +86,36 @@ static __always_inline bool target_in_cgroups(void)
 	return target_cgroup_count > 7 && bpf_current_task_under_cgroup(&target_cgroups, 7) == 1;
 }
 
+static __always_inline bool target_enter(__u32 tgid)
+{
+	__u8 one = 1;
+
+	if (bpf_map_update_elem(&target_tree, &tgid, &one, BPF_NOEXIST))
+		return false;
+	__sync_fetch_and_add(&target_live, 1);
+	return true;
+}
+
+/*
+ * The run of target_fork that should have entered this process may have been left out: the kernel does that to a program
+ * that is busy on the CPU. Then the nearest of its ancestors that lives is still known.
+ */
+static __always_inline bool target_inherit(struct task_struct *task, __u32 tgid)
+{
+	struct task_struct *p = task;
+	__u32 parent;
+	int i;
+
+#pragma unroll
+	for (i = 0; i < 3; i++) {
+		p = BPF_CORE_READ(p, real_parent);
+		parent = BPF_CORE_READ(p, tgid);
+		if (bpf_map_lookup_elem(&target_tree, &parent))
+			return target_enter(tgid);
+	}
+	return false;
+}
+
 /* target_match says whether the current task is one to be traced. PID and TREE are a union, all else narrows. */
 static __always_inline bool target_match(struct task_struct *task)
 {
@@ -100,7 +130,7 @@ static __always_inline bool target_match(struct task_struct *task)
 		if (target_mode & TARGET_PID)
 			in = bpf_map_lookup_elem(&target_pids, &tgid) != 0;
 		if (!in && (target_mode & TARGET_TREE))
-			in = bpf_map_lookup_elem(&target_tree, &tgid) != 0;
+			in = bpf_map_lookup_elem(&target_tree, &tgid) != 0 || target_inherit(task, tgid);
 		if (!in)
 			return false;
 	}
@@ -134,18 +164,14 @@ int target_fork(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *child = (struct task_struct *)ctx->args[1];
 	__u32 parent = bpf_get_current_pid_tgid() >> 32;
 	__u32 tgid;
-	__u8 one = 1;
 
 	if (!bpf_map_lookup_elem(&target_tree, &parent))
 		return 0;
 	tgid = BPF_CORE_READ(child, tgid);
 	if (tgid == parent)
 		return 0; /* a thread */
-	if (bpf_map_update_elem(&target_tree, &tgid, &one, BPF_ANY)) {
+	if (!target_enter(tgid) && !bpf_map_lookup_elem(&target_tree, &tgid))
 		count_lost(LOST_REASONS - 1);
-		return 0;
-	}
-	__sync_fetch_and_add(&target_live, 1);
 	return 0;
 }
 

@@ -31,6 +31,9 @@ static __always_inline void args_send(struct args_buffer *b, __u64 seq, __u64 ti
 
 int exec_rest(void *ctx);
 int exec_walk(void *ctx);
+#ifdef EXEC_EVENTS
+int exec_rest_commit(void *ctx);
+#endif
 
 struct walk {
 	__u64 ptr;   /* where to read next: the arguments themselves, or the next pointer of argv */
@@ -47,7 +50,7 @@ struct walk {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SLOTS);
 	__type(key, __u32);
 	__type(value, struct walk);
 } walks SEC(".maps");
@@ -64,10 +67,23 @@ struct {
 	},
 };
 
-static __always_inline struct walk *walk_begin(struct args_buffer *b, __u64 seq, __u64 time)
+#ifdef EXEC_EVENTS
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, int(void *));
+} commit_walkers SEC(".maps") = {
+	.values = {
+		[REST] = (void *)&exec_rest_commit,
+	},
+};
+#endif
+
+static __always_inline struct walk *walk_begin(struct args_buffer *b, __u64 seq, __u64 time, __u32 slot)
 {
-	__u32 zero = 0;
-	struct walk *w = bpf_map_lookup_elem(&walks, &zero);
+	__u32 key = slot;
+	struct walk *w = bpf_map_lookup_elem(&walks, &key);
 
 	if (!w)
 		return 0;
@@ -85,15 +101,14 @@ static __always_inline struct walk *walk_begin(struct args_buffer *b, __u64 seq,
 }
 
 /* One chunk of what is left of the arguments. */
-TURN rest_turn(void)
+TURN rest_turn(__u32 slot)
 {
 	struct args_buffer *b;
 	struct walk *w;
-	__u32 zero = 0;
 	__u64 len;
 
-	b = bpf_map_lookup_elem(&args_scratch, &zero);
-	w = bpf_map_lookup_elem(&walks, &zero);
+	b = bpf_map_lookup_elem(&args_scratch, &slot);
+	w = bpf_map_lookup_elem(&walks, &slot);
 	if (!b || !w)
 		return TURN_DONE;
 	len = w->bytes;
@@ -111,41 +126,66 @@ TURN rest_turn(void)
 	return w->bytes ? TURN_MORE : TURN_DONE;
 }
 
-SEC(EXIT_SECTION)
-int exec_rest(void *ctx)
+static __always_inline int send_rest(void *ctx, void *again, __u32 slot)
 {
 	struct args_buffer *b;
 	struct walk *w;
-	__u32 zero = 0;
+	__u32 key = slot;
 	int i;
 
-	b = bpf_map_lookup_elem(&args_scratch, &zero);
-	w = bpf_map_lookup_elem(&walks, &zero);
+	b = bpf_map_lookup_elem(&args_scratch, &key);
+	w = bpf_map_lookup_elem(&walks, &key);
 	if (!b || !w)
 		return 0;
 	for (i = 0; i < TURNS; i++) {
-		if (rest_turn() != TURN_MORE)
+		if (rest_turn(slot) != TURN_MORE)
 			goto out;
 	}
 	if (w->calls++ < CALLS)
-		bpf_tail_call(ctx, &walkers, REST);
+		bpf_tail_call(ctx, again, REST);
 	args_send(b, w->seq, w->time, 0, EXEC_ARGS_CUT, true);
 out:
 	__sync_fetch_and_add(&in_flight, -1);
 	return 0;
 }
 
+SEC(EXIT_SECTION)
+int exec_rest(void *ctx)
+{
+	return send_rest(ctx, &walkers, AT_EXIT);
+}
+
+#ifdef EXEC_EVENTS
+/* Only programs of one type can be chained, and exec_commit is of another than exec_exit. */
+SEC("raw_tp/sched_process_exec")
+int exec_rest_commit(void *ctx)
+{
+	return send_rest(ctx, &commit_walkers, AT_COMMIT);
+}
+#endif
+
+static __always_inline void chain_rest(void *ctx, __u32 slot)
+{
+#ifdef EXEC_EVENTS
+	if (slot == AT_COMMIT) {
+		bpf_tail_call(ctx, &commit_walkers, REST);
+		return;
+	}
+#endif
+	bpf_tail_call(ctx, &walkers, REST);
+}
+
 /*
  * A program that is in place has its arguments in one run of its own memory, empty ones and all. The first CHUNK
  * bytes go with the record, the rest behind it. Returns true when a rest is to be sent.
  */
-static __always_inline bool send_committed(struct exec_buffer *b, struct mm_struct *mm, __u64 off, bool chain)
+static __always_inline bool send_committed(struct exec_buffer *b, struct mm_struct *mm, __u64 off, __u32 slot)
 {
 	__u64 from = BPF_CORE_READ(mm, arg_start), to = BPF_CORE_READ(mm, arg_end);
 	struct args_buffer *more;
 	struct walk *w;
 	__u64 total, len;
-	__u32 zero = 0;
+	__u32 key = slot;
 
 	total = to > from ? to - from : 0;
 	b->r.args_total = total;
@@ -166,18 +206,14 @@ static __always_inline bool send_committed(struct exec_buffer *b, struct mm_stru
 		total = 0;
 	}
 	b->r.args_len = len;
-	if (total > CHUNK && !chain) {
-		total = CHUNK;
-		b->r.flags |= EXEC_ARGS_CUT;
-	}
 	if (total > CHUNK)
 		b->r.flags |= EXEC_MORE;
 	if (record_send(&b->r.h, sizeof(b->r) + off + len, sizeof(*b), RECORD_EXEC, LOST_RING) || total <= CHUNK)
 		return false;
-	more = bpf_map_lookup_elem(&args_scratch, &zero);
+	more = bpf_map_lookup_elem(&args_scratch, &key);
 	if (!more)
 		return false;
-	w = walk_begin(more, b->r.h.seq, b->r.h.time);
+	w = walk_begin(more, b->r.h.seq, b->r.h.time, slot);
 	if (!w)
 		return false;
 	w->ptr = from + CHUNK;
@@ -195,12 +231,12 @@ TURN walk_turn(void)
 {
 	struct args_buffer *b;
 	struct walk *w;
-	__u32 zero = 0;
+	__u32 slot = AT_EXIT;
 	__u64 p, off, room;
 	long n;
 
-	b = bpf_map_lookup_elem(&args_scratch, &zero);
-	w = bpf_map_lookup_elem(&walks, &zero);
+	b = bpf_map_lookup_elem(&args_scratch, &slot);
+	w = bpf_map_lookup_elem(&walks, &slot);
 	if (!b || !w)
 		return TURN_DONE;
 	p = w->at;
@@ -260,11 +296,11 @@ int exec_walk(void *ctx)
 {
 	struct args_buffer *b;
 	struct walk *w;
-	__u32 zero = 0;
+	__u32 slot = AT_EXIT;
 	int i;
 
-	b = bpf_map_lookup_elem(&args_scratch, &zero);
-	w = bpf_map_lookup_elem(&walks, &zero);
+	b = bpf_map_lookup_elem(&args_scratch, &slot);
+	w = bpf_map_lookup_elem(&walks, &slot);
 	if (!b || !w)
 		return 0;
 	for (i = 0; i < WALK_TURNS; i++) {

@@ -18,6 +18,7 @@ import (
 const (
 	bpfEventsMapArgsScratch       = "args_scratch"
 	bpfEventsMapCgroupmap         = "cgroupmap"
+	bpfEventsMapCommitWalkers     = "commit_walkers"
 	bpfEventsMapCounters          = "counters"
 	bpfEventsMapMntnsmap          = "mntnsmap"
 	bpfEventsMapPathWalks         = "path_walks"
@@ -35,6 +36,7 @@ const (
 	bpfEventsProgExecEnterAt      = "exec_enter_at"
 	bpfEventsProgExecExit         = "exec_exit"
 	bpfEventsProgExecRest         = "exec_rest"
+	bpfEventsProgExecRestCommit   = "exec_rest_commit"
 	bpfEventsProgExecWalk         = "exec_walk"
 	bpfEventsProgTargetExit       = "target_exit"
 	bpfEventsProgTargetFork       = "target_fork"
@@ -92,15 +94,16 @@ type bpfEventsSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfEventsProgramSpecs struct {
-	ExecAbandon *ebpf.ProgramSpec `ebpf:"exec_abandon"`
-	ExecCommit  *ebpf.ProgramSpec `ebpf:"exec_commit"`
-	ExecEnter   *ebpf.ProgramSpec `ebpf:"exec_enter"`
-	ExecEnterAt *ebpf.ProgramSpec `ebpf:"exec_enter_at"`
-	ExecExit    *ebpf.ProgramSpec `ebpf:"exec_exit"`
-	ExecRest    *ebpf.ProgramSpec `ebpf:"exec_rest"`
-	ExecWalk    *ebpf.ProgramSpec `ebpf:"exec_walk"`
-	TargetExit  *ebpf.ProgramSpec `ebpf:"target_exit"`
-	TargetFork  *ebpf.ProgramSpec `ebpf:"target_fork"`
+	ExecAbandon    *ebpf.ProgramSpec `ebpf:"exec_abandon"`
+	ExecCommit     *ebpf.ProgramSpec `ebpf:"exec_commit"`
+	ExecEnter      *ebpf.ProgramSpec `ebpf:"exec_enter"`
+	ExecEnterAt    *ebpf.ProgramSpec `ebpf:"exec_enter_at"`
+	ExecExit       *ebpf.ProgramSpec `ebpf:"exec_exit"`
+	ExecRest       *ebpf.ProgramSpec `ebpf:"exec_rest"`
+	ExecRestCommit *ebpf.ProgramSpec `ebpf:"exec_rest_commit"`
+	ExecWalk       *ebpf.ProgramSpec `ebpf:"exec_walk"`
+	TargetExit     *ebpf.ProgramSpec `ebpf:"target_exit"`
+	TargetFork     *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
 
 // bpfEventsMapSpecs contains maps before they are loaded into the kernel.
@@ -109,6 +112,7 @@ type bpfEventsProgramSpecs struct {
 type bpfEventsMapSpecs struct {
 	ArgsScratch   *ebpf.MapSpec `ebpf:"args_scratch"`
 	Cgroupmap     *ebpf.MapSpec `ebpf:"cgroupmap"`
+	CommitWalkers *ebpf.MapSpec `ebpf:"commit_walkers"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Mntnsmap      *ebpf.MapSpec `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.MapSpec `ebpf:"path_walks"`
@@ -160,6 +164,7 @@ func (o *bpfEventsObjects) Close() error {
 type bpfEventsMaps struct {
 	ArgsScratch   *ebpf.Map `ebpf:"args_scratch"`
 	Cgroupmap     *ebpf.Map `ebpf:"cgroupmap"`
+	CommitWalkers *ebpf.Map `ebpf:"commit_walkers"`
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Mntnsmap      *ebpf.Map `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.Map `ebpf:"path_walks"`
@@ -177,6 +182,7 @@ func (m *bpfEventsMaps) Close() error {
 	return _BpfEventsClose(
 		m.ArgsScratch,
 		m.Cgroupmap,
+		m.CommitWalkers,
 		m.Counters,
 		m.Mntnsmap,
 		m.PathWalks,
@@ -211,15 +217,16 @@ type bpfEventsVariables struct {
 //
 // It can be passed to loadBpfEventsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfEventsPrograms struct {
-	ExecAbandon *ebpf.Program `ebpf:"exec_abandon"`
-	ExecCommit  *ebpf.Program `ebpf:"exec_commit"`
-	ExecEnter   *ebpf.Program `ebpf:"exec_enter"`
-	ExecEnterAt *ebpf.Program `ebpf:"exec_enter_at"`
-	ExecExit    *ebpf.Program `ebpf:"exec_exit"`
-	ExecRest    *ebpf.Program `ebpf:"exec_rest"`
-	ExecWalk    *ebpf.Program `ebpf:"exec_walk"`
-	TargetExit  *ebpf.Program `ebpf:"target_exit"`
-	TargetFork  *ebpf.Program `ebpf:"target_fork"`
+	ExecAbandon    *ebpf.Program `ebpf:"exec_abandon"`
+	ExecCommit     *ebpf.Program `ebpf:"exec_commit"`
+	ExecEnter      *ebpf.Program `ebpf:"exec_enter"`
+	ExecEnterAt    *ebpf.Program `ebpf:"exec_enter_at"`
+	ExecExit       *ebpf.Program `ebpf:"exec_exit"`
+	ExecRest       *ebpf.Program `ebpf:"exec_rest"`
+	ExecRestCommit *ebpf.Program `ebpf:"exec_rest_commit"`
+	ExecWalk       *ebpf.Program `ebpf:"exec_walk"`
+	TargetExit     *ebpf.Program `ebpf:"target_exit"`
+	TargetFork     *ebpf.Program `ebpf:"target_fork"`
 }
 
 func (p *bpfEventsPrograms) Close() error {
@@ -230,6 +237,7 @@ func (p *bpfEventsPrograms) Close() error {
 		p.ExecEnterAt,
 		p.ExecExit,
 		p.ExecRest,
+		p.ExecRestCommit,
 		p.ExecWalk,
 		p.TargetExit,
 		p.TargetFork,

@@ -16,9 +16,10 @@ const (
 	flagArgsCut                // a limit cut the arguments
 	flagArgsFault              // part of the arguments was not in memory
 	flagUntimed                // the start of the exec was not seen
-	flagPathsCut               // exe or cwd is too deep
+	flagExeCut                 // exe is too deep
 	flagNoFilename             // the name as asked was not in memory
 	flagIDs                    // what only WANT_IDS fills in is there
+	flagCwdCut                 // cwd is too deep
 )
 
 const (

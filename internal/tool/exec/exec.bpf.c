@@ -22,6 +22,9 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#ifdef EXEC_EVENTS
+#define RECORD_MANY_SENDERS
+#endif
 #include "target.bpf.h"
 #include "syscall.bpf.h"
 #include "exec.h"
@@ -49,7 +52,8 @@ const volatile __u32 max_arg_bytes = 128 * 1024;
 struct exec_start {
 	__u64 time;
 	__u64 in_place; /* when the new program was; 0: it is not */
-	__u64 filename; /* user pointers, good until the new program is in place */
+	__u64 mm;       /* the address space that the call came from; 0: not seen */
+	__u64 filename; /* user pointers, good only there */
 	__u64 argv;
 	__u32 tid;
 	__u16 flags;
@@ -73,17 +77,28 @@ struct args_buffer {
 	char data[2 * CHUNK]; /* twice: the verifier adds the largest offset and the largest length */
 };
 
-/* Scratch of one value per CPU will do: what sends records does not run twice at once on a CPU. */
+/*
+ * Scratch is per CPU, with a slot for each program that sends records: no program runs twice at once on a CPU, but from
+ * 6.19 on one may be preempted there and another run.
+ */
+#define AT_EXIT 0
+#ifdef EXEC_EVENTS
+#define AT_COMMIT 1
+#define SLOTS 2
+#else
+#define SLOTS 1
+#endif
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SLOTS);
 	__type(key, __u32);
 	__type(value, struct exec_buffer);
 } scratch SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SLOTS);
 	__type(key, __u32);
 	__type(value, struct args_buffer);
 } args_scratch SEC(".maps");
@@ -112,7 +127,7 @@ static __always_inline int start_put(__u64 key, struct exec_start *s)
 #endif
 
 /*
- * What a loop does in one turn is a global function without arguments, its state in a per-CPU value: the verifier looks
+ * What a loop does in one turn is a global function that keeps its state in a per-CPU value: the verifier looks
  * at such a function once, and at the loop around it as at so many calls. Inlined, every turn is verified anew, for
  * every way through it: half a second of start-up was measured.
  */
@@ -151,6 +166,7 @@ static __always_inline void begin(struct task_struct *task, __u64 filename, __u6
 {
 	struct exec_start s = {};
 
+	s.mm = (__u64)BPF_CORE_READ(task, mm);
 	s.filename = filename;
 	s.argv = argv;
 	s.tid = bpf_get_current_pid_tgid();
@@ -159,11 +175,18 @@ static __always_inline void begin(struct task_struct *task, __u64 filename, __u6
 		count_lost(LOST_TABLE);
 }
 
+/* Whether the task left the address space it called from. It is held until the next one is in place: their addresses differ. */
+static __always_inline bool moved(struct task_struct *task, struct exec_start *s)
+{
+	return (__u64)BPF_CORE_READ(task, mm) != s->mm;
+}
+
 /*
  * Sends the record of an exec that is over, and forgets it. What does not fit into one record is left to the programs
  * that are tail called, where the caller may chain to them.
  */
-static __always_inline int finish(void *ctx, struct task_struct *task, struct exec_start *s, long ret, __u64 end, bool chain)
+static __always_inline int finish(void *ctx, struct task_struct *task, struct exec_start *s, long ret, __u64 end,
+				  __u32 slot)
 {
 	struct exec_buffer *b;
 	struct args_buffer *more;
@@ -171,15 +194,17 @@ static __always_inline int finish(void *ctx, struct task_struct *task, struct ex
 	const struct cred *cred;
 	struct walk *w;
 	__u64 name, off;
-	bool in_place;
-	__u32 zero = 0;
+	bool in_place, gone;
+	__u32 key = slot; /* the address of slot must not be taken: it has to stay a constant */
 	long n;
 
-	/* What returns 0 is in place, also if sched_process_exec was left out. */
-	in_place = s->in_place || ret == 0;
-	if (!in_place && !want_failed)
+	gone = moved(task, s);
+	/* Also if sched_process_exec was left out. */
+	in_place = s->in_place || (ret == 0 && gone);
+	/* One that returns 0 and does nothing has only asked (AT_EXECVE_CHECK, 6.14). */
+	if (!in_place && (!want_failed || ret == 0))
 		goto out;
-	b = bpf_map_lookup_elem(&scratch, &zero);
+	b = bpf_map_lookup_elem(&scratch, &key);
 	if (!b)
 		goto out;
 	mm = BPF_CORE_READ(task, mm);
@@ -202,9 +227,14 @@ static __always_inline int finish(void *ctx, struct task_struct *task, struct ex
 		b->r.flags |= EXEC_COMPAT;
 	/*
 	 * The name as asked: of a program in place the kernel left it on the new stack, right behind the environment
-	 * (fs/exec.c pushes it first, create_elf_tables ends env_end before it). Otherwise it is still the caller's.
+	 * (fs/exec.c pushes it first, create_elf_tables ends env_end before it). Otherwise it is still the caller's, and
+	 * gone with the caller's memory where the exec failed past the point of no return.
 	 */
-	name = in_place && mm ? BPF_CORE_READ(mm, env_end) : s->filename;
+	name = s->filename;
+	if (in_place && mm)
+		name = BPF_CORE_READ(mm, env_end);
+	else if (gone)
+		name = 0;
 	n = bpf_probe_read_user_str(b->data, PATH_MAX, (void *)name);
 	if (n < 0) {
 		b->r.flags |= EXEC_NO_FILENAME;
@@ -215,26 +245,31 @@ static __always_inline int finish(void *ctx, struct task_struct *task, struct ex
 	if (want & WANT_IDS)
 		put_ids(&b->r, task, cred);
 	if (want & WANT_PATHS)
-		off = put_paths(b, task, mm, off);
+		off = put_paths(b, task, mm, off, slot);
 	if (in_place) {
-		if (mm && send_committed(b, mm, off, chain))
-			bpf_tail_call(ctx, &walkers, REST);
+		if (mm && send_committed(b, mm, off, slot))
+			chain_rest(ctx, slot);
 		goto out;
 	}
-	if (!want_failed || !chain)
+	if (!want_failed || slot != AT_EXIT)
 		goto out;
 	b->r.args_total = 0;
 	b->r.args_len = 0;
-	b->r.flags |= EXEC_MORE;
+	if (gone)
+		b->r.flags |= EXEC_ARGS_FAULT;
+	else if (s->argv) /* NULL is taken for an empty one */
+		b->r.flags |= EXEC_MORE;
 	barrier_var(off);
 	if (off > 3 * PATH_MAX)
 		off = 3 * PATH_MAX;
 	if (record_send(&b->r.h, sizeof(b->r) + off, sizeof(*b), RECORD_EXEC, LOST_RING))
 		goto out;
-	more = bpf_map_lookup_elem(&args_scratch, &zero);
+	if (!(b->r.flags & EXEC_MORE))
+		goto out;
+	more = bpf_map_lookup_elem(&args_scratch, &key);
 	if (!more)
 		goto out;
-	w = walk_begin(more, b->r.h.seq, s->time);
+	w = walk_begin(more, b->r.h.seq, s->time, slot);
 	if (!w)
 		goto out;
 	w->ptr = s->argv;
@@ -246,19 +281,17 @@ out:
 }
 
 /*
- * No syscalls:* event tells of the return into a 32-bit program, so there the exec is over now. What its arguments have
- * beyond the first chunk is cut, and marked: only programs of one type can be chained.
+ * Where programs may be left out an exec is over when its program is in place: if that is missed there is still the
+ * return to tell of it. And no syscalls:* event tells of the return into a 32-bit program.
  */
 static __always_inline int in_place(void *ctx, struct task_struct *task, __u64 key, struct exec_start *found)
 {
 #ifdef EXEC_EVENTS
 	struct exec_start s = *found;
 
-	if (!is_compat(task))
-		return 0;
 	if (bpf_map_delete_elem(&starts, &key))
 		return 0;
-	return finish(ctx, task, &s, 0, s.in_place, false);
+	return finish(ctx, task, &s, 0, s.in_place, AT_COMMIT);
 #else
 	return 0;
 #endif
@@ -357,7 +390,7 @@ int exec_exit(struct exit_event *ctx)
 	s = *found;
 	if (bpf_map_delete_elem(&starts, &key))
 		return 0;
-	return finish(ctx, task, &s, ctx->ret, bpf_ktime_get_ns(), true);
+	return finish(ctx, task, &s, ctx->ret, bpf_ktime_get_ns(), AT_EXIT);
 }
 
 #else
@@ -415,7 +448,7 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 	end = bpf_ktime_get_ns();
 	if (!returns_from_exec(task, (struct pt_regs *)ctx->args[0])) {
 		/* A later system call stands in. What the exec returned is known if it put its program in place. */
-		if (!s.in_place) {
+		if (!s.in_place && !moved(task, &s)) {
 			if (want_failed)
 				count_lost(LOST_END);
 			__sync_fetch_and_add(&in_flight, -1);
@@ -423,8 +456,10 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 		}
 		ret = 0;
 		end = s.in_place;
+		if (!end)
+			s.flags |= EXEC_UNTIMED;
 	}
-	return finish(ctx, task, &s, ret, end, true);
+	return finish(ctx, task, &s, ret, end, AT_EXIT);
 }
 
 #endif

@@ -17,9 +17,10 @@
 #define EXEC_ARGS_CUT 32    /* --max-arg-bytes or a limit of the program cut the arguments */
 #define EXEC_ARGS_FAULT 64  /* part of the arguments was not in memory */
 #define EXEC_UNTIMED 128    /* the start of this exec was not seen; time is that of sched_process_exec */
-#define EXEC_PATHS_CUT 256  /* exe or cwd is deeper than PATH_DEPTH or longer than PATH_MAX */
+#define EXEC_EXE_CUT 256    /* exe is deeper than PATH_DEPTH or longer than PATH_MAX */
 #define EXEC_NO_FILENAME 512 /* the name as asked was not in memory */
 #define EXEC_IDS 1024       /* what is behind WANT_IDS was filled in */
+#define EXEC_CWD_CUT 2048   /* as EXEC_EXE_CUT, of cwd */
 
 struct exec_record {
 	struct record_header h; /* time: when the exec began */

@@ -13,24 +13,23 @@ struct path_walk {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SLOTS);
 	__type(key, __u32);
 	__type(value, struct path_walk);
 } path_walks SEC(".maps");
 
 /* One name of a path, or one step from the root of a mount to where it is mounted. */
-TURN path_turn(void)
+TURN path_turn(__u32 slot)
 {
 	struct dentry *d, *up;
 	struct mount *m, *over;
 	struct exec_buffer *b;
 	struct path_walk *w;
-	__u32 zero = 0;
 	__u64 off;
 	long n;
 
-	b = bpf_map_lookup_elem(&scratch, &zero);
-	w = bpf_map_lookup_elem(&path_walks, &zero);
+	b = bpf_map_lookup_elem(&scratch, &slot);
+	w = bpf_map_lookup_elem(&path_walks, &slot);
 	if (!b || !w)
 		return TURN_CUT;
 	d = (struct dentry *)w->dentry;
@@ -67,16 +66,15 @@ TURN path_turn(void)
  * Appends the names from a dentry up to the root of the mount namespace to the scratch data at off, the innermost first.
  * Returns the new offset.
  */
-static __noinline __u64 path_put(__u64 dentry, __u64 vfsmnt, __u64 off)
+static __noinline __u64 path_put(__u64 dentry, __u64 vfsmnt, __u64 off, __u32 slot)
 {
 	struct mount *m = (struct mount *)(vfsmnt - bpf_core_field_offset(struct mount, mnt));
 	struct exec_buffer *b;
 	struct path_walk *w;
-	__u32 zero = 0;
 	int i, state = TURN_MORE;
 
-	b = bpf_map_lookup_elem(&scratch, &zero);
-	w = bpf_map_lookup_elem(&path_walks, &zero);
+	b = bpf_map_lookup_elem(&scratch, &slot);
+	w = bpf_map_lookup_elem(&path_walks, &slot);
 	if (!b || !w)
 		return off;
 	w->dentry = dentry;
@@ -85,16 +83,17 @@ static __noinline __u64 path_put(__u64 dentry, __u64 vfsmnt, __u64 off)
 	w->off = off;
 	w->limit = off + PATH_MAX - NAME_MAX;
 	for (i = 0; i < PATH_DEPTH; i++) {
-		state = path_turn();
+		state = path_turn(slot);
 		if (state != TURN_MORE)
 			break;
 	}
 	if (state != TURN_DONE)
-		b->r.flags |= EXEC_PATHS_CUT;
+		b->r.flags |= EXEC_CWD_CUT;
 	return w->off;
 }
 
-static __always_inline __u64 put_paths(struct exec_buffer *b, struct task_struct *task, struct mm_struct *mm, __u64 off)
+static __always_inline __u64 put_paths(struct exec_buffer *b, struct task_struct *task, struct mm_struct *mm,
+					    __u64 off, __u32 slot)
 {
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 	struct file *exe = mm ? BPF_CORE_READ(mm, exe_file) : 0;
@@ -108,13 +107,15 @@ static __always_inline __u64 put_paths(struct exec_buffer *b, struct task_struct
 		b->r.ino = BPF_CORE_READ(inode, i_ino);
 		if (BPF_CORE_READ(inode, i_nlink) == 0)
 			b->r.flags |= EXEC_NOLINK;
-		end = path_put((__u64)BPF_CORE_READ(exe, f_path.dentry), (__u64)BPF_CORE_READ(exe, f_path.mnt), off);
+		end = path_put((__u64)BPF_CORE_READ(exe, f_path.dentry), (__u64)BPF_CORE_READ(exe, f_path.mnt), off, slot);
 		b->r.exe_len = end - off;
 		off = end;
+		if (b->r.flags & EXEC_CWD_CUT)
+			b->r.flags ^= EXEC_CWD_CUT | EXEC_EXE_CUT;
 	}
 	detached = b->r.flags & EXEC_DETACHED;
 	if (fs) {
-		end = path_put((__u64)BPF_CORE_READ(fs, pwd.dentry), (__u64)BPF_CORE_READ(fs, pwd.mnt), off);
+		end = path_put((__u64)BPF_CORE_READ(fs, pwd.dentry), (__u64)BPF_CORE_READ(fs, pwd.mnt), off, slot);
 		b->r.cwd_len = end - off;
 		off = end;
 	}

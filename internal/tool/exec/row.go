@@ -132,9 +132,8 @@ func (m *rowMaker) make(e *event) *prog.Row {
 func (m *rowMaker) paths(e *event) {
 	v := m.row.Values
 	known := len(e.exe()) > 0
-	cut := e.flags&flagPathsCut != 0
-	m.exe = appendPath(m.exe[:0], e.exe(), cut)
-	m.cwd = appendPath(m.cwd[:0], e.cwd(), cut)
+	m.exe = appendPath(m.exe[:0], e.exe(), e.flags&flagExeCut != 0)
+	m.cwd = appendPath(m.cwd[:0], e.cwd(), e.flags&flagCwdCut != 0)
 	v[fExe] = prog.Value{Bytes: m.exe, Null: !known}
 	v[fCwd] = prog.Value{Bytes: m.cwd, Null: !known}
 	v[fDev] = prog.Value{Num: int64(statDev(e.dev)), Null: !known}
@@ -202,7 +201,7 @@ func appendFlags(to [][]byte, e *event) [][]byte {
 		{e.memfd(), symMemfd},
 		{e.flags&flagNoLink != 0 && !e.memfd(), symDeleted},
 		{e.flags&flagUntimed != 0, symUntimed},
-		{e.flags&flagPathsCut != 0 || e.filenameCut(), symPathCut},
+		{e.flags&(flagExeCut|flagCwdCut) != 0 || e.filenameCut(), symPathCut},
 	} {
 		if f.on {
 			to = append(to, f.name)

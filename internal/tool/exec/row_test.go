@@ -72,7 +72,7 @@ var shownEvents = []shown{
 		dev: math.MaxUint32, args: words("true", "a\nb\r\x1b[31m", "\u202e\xff", `"\`),
 	}},
 	{start: 5_000_000, made: made{ // deleted, untimed, 32 bits wide, and deep
-		flags: flagNoLink | flagUntimed | flagCompat | flagPathsCut | flagArgsCut | flagIDs, pid: math.MaxUint32, ppid: 0, end: 6_000_000,
+		flags: flagNoLink | flagUntimed | flagCompat | flagExeCut | flagArgsCut | flagIDs, pid: math.MaxUint32, ppid: 0, end: 6_000_000,
 		comm: "sixteen bytes in", filename: "old\x00", exe: words("old", "d"), cwd: words("deep"), args: "old\x00cut he",
 	}},
 	{start: 6_000_000, made: made{ // nothing but the fixed part: no paths, no ids, no name, no arguments
@@ -245,7 +245,8 @@ func TestFlags(t *testing.T) {
 		{flagNoLink, words("memfd:x", "tmp"), []string{"deleted"}}, // a removed file of that name
 		{flagDetached, words("memfd:x"), nil},                      // it has a link
 		{flagNoLink | flagDetached, words("x"), []string{"deleted"}},
-		{flagUntimed | flagPathsCut, words("f"), []string{"untimed", "path_cut"}},
+		{flagUntimed | flagExeCut, words("f"), []string{"untimed", "path_cut"}},
+		{flagCwdCut, words("f"), []string{"path_cut"}},
 		{flagMore | flagArgsCut | flagArgsFault | flagNoFilename | flagIDs, words("f"), nil}, // told by other fields
 	} {
 		var e event
