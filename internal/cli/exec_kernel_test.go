@@ -430,6 +430,7 @@ func TestKernelExecParallelStorm(t *testing.T) {
 			t.Fatalf("%d words: status %d, %d records and %d lost, want %d and 0; stderr %s",
 				words, got.status, len(got.records), got.summary.Lost, n+1, got.stderr)
 		}
+		t.Log(got.stderr)
 		seen := map[string]bool{}
 		last := ""
 		for _, r := range got.records[1:] {
