@@ -186,6 +186,7 @@ static __always_inline bool send_committed(struct exec_buffer *b, struct mm_stru
 	struct walk *w;
 	__u64 total, len;
 	__u32 key = slot;
+	char *to_send;
 
 	total = to > from ? to - from : 0;
 	b->r.args_total = total;
@@ -193,14 +194,17 @@ static __always_inline bool send_committed(struct exec_buffer *b, struct mm_stru
 		total = max_arg_bytes;
 		b->r.flags |= EXEC_ARGS_CUT;
 	}
+	barrier_var(off);
+	if (off > 3 * PATH_MAX)
+		off = 3 * PATH_MAX;
+	/* Made at once: 5.10 forgets the bounds of a number that is spilled, but not those of a pointer. */
+	to_send = b->data + off;
+	barrier_var(to_send);
 	len = total;
 	barrier_var(len);
 	if (len > CHUNK)
 		len = CHUNK;
-	barrier_var(off);
-	if (off > 3 * PATH_MAX)
-		off = 3 * PATH_MAX;
-	if (len && bpf_probe_read_user(b->data + off, len, (void *)from)) {
+	if (len && bpf_probe_read_user(to_send, len, (void *)from)) {
 		b->r.flags |= EXEC_ARGS_FAULT;
 		len = 0;
 		total = 0;
