@@ -56,6 +56,8 @@ var trials = []trial{
 		"this kernel has no BPF ring buffer", "use a kernel from 5.8 on"},
 	{kernel.ReadKernel, tracingCaps, tryReadKernel,
 		"this kernel does not let BPF programs read its memory", "use a kernel from 5.5 on"},
+	{kernel.FetchAtomics, tracingCaps, tryFetchAtomics,
+		"this kernel's BPF has no atomic instructions that return the old value", "use a kernel from 5.12 on"},
 	{kernel.OverrideReturn, tracingCaps, tryOverrideReturn,
 		"this kernel has no bpf_override_return", "use a kernel built with CONFIG_BPF_KPROBE_OVERRIDE, or fmod_ret or BPF LSM instead"},
 	{kernel.Stats, []kernel.Capability{kernel.CapSysAdmin, kernel.CapBPF}, tryStats,

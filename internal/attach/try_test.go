@@ -124,7 +124,7 @@ var everywhere = []kernel.Feature{kernel.BTF, kernel.Tracefs, kernel.Tracepoint,
 
 // lacking are the features that Debian's stock cloud kernels do not have; all others they have.
 var lacking = map[string][]kernel.Feature{
-	"5.10": {kernel.KprobeMulti, kernel.LSM, kernel.UprobeMulti, kernel.OverrideReturn},
+	"5.10": {kernel.FetchAtomics, kernel.KprobeMulti, kernel.LSM, kernel.UprobeMulti, kernel.OverrideReturn},
 	"6.1":  {kernel.KprobeMulti, kernel.UprobeMulti, kernel.OverrideReturn},
 	"6.12": {kernel.OverrideReturn},
 	"7.2":  {kernel.OverrideReturn},

@@ -210,6 +210,23 @@ func tryRingBuffer() error {
 	return m.Close()
 }
 
+// tryFetchAtomics loads a program with such an instruction; that it is accepted says all.
+func tryFetchAtomics() error {
+	r, err := newRig()
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	_, err = r.load(ebpf.ProgramSpec{Type: ebpf.RawTracepoint, Instructions: asm.Instructions{
+		asm.Mov.Imm(asm.R1, 1),
+		asm.StoreMem(asm.RFP, -8, asm.R1, asm.DWord),
+		asm.FetchAdd.Mem(asm.RFP, asm.R1, asm.DWord, -8),
+		asm.Mov.Imm(asm.R0, 0),
+		asm.Return(),
+	}})
+	return err
+}
+
 // tryReadKernel loads a program that would read kernel memory. Lockdown takes the helper away when a program is loaded, so
 // the load tells; nothing is attached.
 func tryReadKernel() error {

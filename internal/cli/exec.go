@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sonde/internal/attach"
+	"sonde/internal/kernel"
 	"sonde/internal/print"
 	"sonde/internal/prog"
 	"sonde/internal/target"
@@ -149,6 +150,9 @@ func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
 		opt.Events = attach.PreemptsRawTracepoints()
 	case "tracepoint":
 		opt.Events = true
+		if f := attach.Try(kernel.FetchAtomics); f.State == kernel.Absent {
+			return fmt.Errorf("--hook tracepoint: %s; %s, or take --hook raw_tp", f.Reason, f.Remedy)
+		}
 	case "raw_tp":
 	default:
 		return usage("--hook %q: the hooks are raw_tp, tracepoint and auto", x.hook)

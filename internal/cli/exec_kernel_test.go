@@ -540,7 +540,7 @@ func waitFor(t *testing.T, what string, ok func() bool) {
 // The two ways to hook system calls show the same.
 func TestKernelExecHooks(t *testing.T) {
 	needExec(t)
-	vmtest.Need(t, kernel.Tracepoint)
+	vmtest.Need(t, kernel.Tracepoint, kernel.FetchAtomics)
 	script := filepath.Join(t.TempDir(), "script.sh")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n/nonexistent/program a b\nexec true '' x\n"), 0o755); err != nil {
 		t.Fatal(err)

@@ -17,7 +17,8 @@ const (
 	Uprobe         Feature = "uprobe"
 	UprobeMulti    Feature = "uprobe_multi"
 	RingBuffer     Feature = "ringbuf"
-	ReadKernel     Feature = "read_kernel" // bpf_probe_read_kernel, which lockdown=confidentiality takes away
+	ReadKernel     Feature = "read_kernel"   // bpf_probe_read_kernel, which lockdown=confidentiality takes away
+	FetchAtomics   Feature = "fetch_atomics" // atomic instructions that return the old value
 	OverrideReturn Feature = "override_return"
 	Stats          Feature = "bpf_stats"
 )

@@ -27,6 +27,7 @@ var expected = map[kernel.Feature][]bool{
 	kernel.UprobeMulti:    {false, false, true, true},
 	kernel.RingBuffer:     {true, true, true, true},
 	kernel.ReadKernel:     {true, true, true, true},
+	kernel.FetchAtomics:   {false, true, true, true},
 	kernel.OverrideReturn: {false, false, false, false},
 	kernel.Stats:          {true, true, true, true},
 }
