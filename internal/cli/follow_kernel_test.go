@@ -47,7 +47,7 @@ func (p *process) spawn(t *testing.T, word string) {
 func TestKernelFollowTwoAtOnce(t *testing.T) {
 	needExec(t)
 	sonde, storm := as(t, "sonde"), as(t, "role-storm")
-	const n = 200
+	const n = 60
 	var runs []*process
 	for range 2 {
 		runs = append(runs, begin(t, exec.Command(sonde, "exec", "-f", "json", "--", storm, truePath(t), fmt.Sprint(n))))
@@ -77,15 +77,15 @@ func TestKernelFollowDuration(t *testing.T) {
 
 func TestKernelFollowCount(t *testing.T) {
 	needExec(t)
-	for _, n := range []int{1, 3, 101} {
-		got := traceJSON(t, "-c", fmt.Sprint(n), "--", as(t, "role-storm"), truePath(t), "100")
+	for _, n := range []int{1, 3, 41} {
+		got := traceJSON(t, "-c", fmt.Sprint(n), "--", as(t, "role-storm"), truePath(t), "40")
 		if got.status != 0 || len(got.records) != n || got.summary.Events != uint64(n) {
 			t.Errorf("-c %d: status %d, %d records, summary %v", n, got.status, len(got.records), &got.summary)
 		}
 	}
 	// Only what is shown counts.
-	got := traceJSON(t, "-c", "2", "-l", ` 9[0-9]$`, "--", as(t, "role-storm"), truePath(t), "100")
-	if len(got.records) != 2 || got.records[1].argv()[1] != "91" {
+	got := traceJSON(t, "-c", "2", "-l", ` 3[0-9]$`, "--", as(t, "role-storm"), truePath(t), "40")
+	if len(got.records) != 2 || got.records[1].argv()[1] != "31" {
 		t.Errorf("-c 2 -l: %s", got.dump())
 	}
 }

@@ -22,7 +22,7 @@ import (
 func moments() (list []time.Duration) {
 	rounds, most := 40, 60*time.Millisecond
 	if vmtest.Guest() != "" {
-		rounds, most = 4, 900*time.Millisecond // emulated, all is slower
+		rounds, most = 3, 900*time.Millisecond // emulated, all is slower
 	}
 	for range rounds {
 		list = append(list, rand.N(most))
@@ -187,13 +187,14 @@ func TestKernelWeatherInsist(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	p := begin(t, exec.Command(as(t, "sonde"), "exec", "-f", "json", "-o", fifo, "--", as(t, "role-storm"), truePath(t), "400"))
+	p := begin(t, exec.Command(as(t, "sonde"), "exec", "-f", "json", "-o", fifo, "--",
+		as(t, "role-parallel"), truePath(t), "80", "500"))
 	waitFor(t, "COMMAND to begin", func() bool { return !childless(p.cmd.Process.Pid) })
 	waitFor(t, "COMMAND to end", func() bool { return childless(p.cmd.Process.Pid) })
 	p.signal(t, unix.SIGTERM)
 	p.signal(t, unix.SIGTERM) // timeout(1) sends two: together they are one
-	for range 20 {
-		time.Sleep(500 * time.Millisecond)
+	for range 100 {
+		time.Sleep(100 * time.Millisecond)
 		if p.cmd.Process.Signal(unix.SIGTERM) != nil {
 			break
 		}
