@@ -11,7 +11,13 @@ import (
 // exec.h and decode.go say the same thing twice. Here the types that clang wrote into the object are held against the
 // constants of decode.go, member by member.
 func TestLayout(t *testing.T) {
-	coll, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(_BpfBytes))
+	t.Run("raw tracepoints", func(t *testing.T) { checkLayout(t, _BpfBytes) })
+	t.Run("events", func(t *testing.T) { checkLayout(t, _BpfEventsBytes) })
+}
+
+func checkLayout(t *testing.T, object []byte) {
+	t.Helper()
+	coll, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ func allFields() (keys []string) {
 
 func TestSpec(t *testing.T) {
 	always := []string{"exec_abandon", "exec_commit", "exec_enter", "exec_exit", "exec_rest", "target_exit", "target_fork"}
+	events := []string{"exec_enter_at", "exec_rest_commit"}
 	for _, c := range []struct {
 		name                  string
 		opt                   Options
@@ -35,6 +36,11 @@ func TestSpec(t *testing.T) {
 		{name: "flags need the file", opt: Options{Fields: []string{"flags"}}, want: wantPaths, argsMax: 128 << 10, ring: 1 << 20},
 		{name: "an id", opt: Options{Fields: []string{"tty"}}, want: wantIDs, argsMax: 128 << 10, ring: 1 << 20},
 		{name: "all", opt: Options{Fields: allFields()}, want: wantPaths | wantIDs, argsMax: 128 << 10, ring: 1 << 20},
+		{name: "by events", opt: Options{Events: true}, argsMax: 128 << 10, ring: 1 << 20, programs: events},
+		{
+			name: "by events, failed ones too", opt: Options{Events: true, Failed: true, Fields: []string{"exe"}},
+			want: wantPaths, failed: 1, argsMax: 128 << 10, ring: 1 << 20, programs: append([]string{"exec_walk"}, events...),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			spec, err := Spec(c.opt)
@@ -46,19 +52,32 @@ func TestSpec(t *testing.T) {
 			if diff := cmp.Diff(want, programs); diff != "" {
 				t.Error("programs (-want +got):\n", diff)
 			}
+			used := map[string]bool{}
 			for _, p := range spec.Probes {
-				if ps := spec.Collection.Programs[p.Program]; ps == nil || p.Kind != prog.RawTracepoint || ps.Type != ebpf.RawTracepoint {
+				used[p.Program] = true
+				kind := ebpf.RawTracepoint
+				if p.Kind == prog.Tracepoint {
+					kind = ebpf.TracePoint
+				}
+				if ps := spec.Collection.Programs[p.Program]; ps == nil || ps.Type != kind {
 					t.Errorf("probe %v: program %v", p, ps)
 				}
 			}
-			// What is tail called must be there, and nothing that is not.
-			for _, slot := range spec.Collection.Maps["walkers"].Contents {
-				if spec.Collection.Programs[slot.Value.(string)] == nil {
-					t.Errorf("slot %v calls program %v, which is left out", slot.Key, slot.Value)
+			// What is tail called must be there.
+			for _, m := range spec.Collection.Maps {
+				if m.Type != ebpf.ProgramArray {
+					continue
+				}
+				for _, slot := range m.Contents {
+					name := slot.Value.(string)
+					used[name] = true
+					if spec.Collection.Programs[name] == nil {
+						t.Errorf("%s: slot %v calls program %v, which is left out", m.Name, slot.Key, name)
+					}
 				}
 			}
-			if n := len(spec.Collection.Maps["walkers"].Contents); n != 1+len(c.programs) {
-				t.Errorf("%d programs to be tail called, want %d", n, 1+len(c.programs))
+			if diff := cmp.Diff(programs, slices.Sorted(maps.Keys(used))); diff != "" {
+				t.Error("programs there and programs used (-there +used):\n", diff)
 			}
 			for name, want := range map[string]uint32{"want": c.want, "want_failed": c.failed, "max_arg_bytes": c.argsMax} {
 				var got uint32
@@ -78,17 +97,27 @@ func TestSpec(t *testing.T) {
 
 // A Spec is loaded with the start probes last, so that no start is left without its end.
 func TestSpecProbeOrder(t *testing.T) {
-	spec, err := Spec(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, p := range spec.Probes {
-		names = append(names, p.Name)
-	}
-	want := []string{"sched_process_fork", "sched_process_exit", "sched_process_exit", "sys_exit", "sched_process_exec", "sys_enter"}
-	if diff := cmp.Diff(want, names); diff != "" {
-		t.Error("order of probes (-want +got):\n", diff)
+	for _, c := range []struct {
+		events bool
+		want   []string
+	}{
+		{false, []string{"sched_process_fork", "sched_process_exit", "sched_process_exit", "sys_exit", "sched_process_exec", "sys_enter"}},
+		{true, []string{
+			"sched_process_fork", "sched_process_exit", "sched_process_exit", "sys_exit_execve", "sys_exit_execveat",
+			"sched_process_exec", "sys_enter_execve", "sys_enter_execveat",
+		}},
+	} {
+		spec, err := Spec(Options{Events: c.events})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, p := range spec.Probes {
+			names = append(names, p.Name)
+		}
+		if diff := cmp.Diff(c.want, names); diff != "" {
+			t.Errorf("events %v: order of probes (-want +got):\n%s", c.events, diff)
+		}
 	}
 }
 
@@ -112,13 +141,15 @@ func TestSpecIsFresh(t *testing.T) {
 }
 
 func TestSpecVariables(t *testing.T) {
-	spec, err := Spec(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{InFlight, TreeLive, TreeSeeded} {
-		if spec.Collection.Variables[name] == nil {
-			t.Errorf("no variable %s, which user space reads", name)
+	for _, events := range []bool{false, true} {
+		spec, err := Spec(Options{Events: events})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{InFlight, TreeLive, TreeSeeded} {
+			if spec.Collection.Variables[name] == nil {
+				t.Errorf("events %v: no variable %s, which user space reads", events, name)
+			}
 		}
 	}
 }
