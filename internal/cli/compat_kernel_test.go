@@ -86,7 +86,9 @@ func (p *tiny) exitWithError() {
 // The i386 system calls.
 const (
 	i386Exit     = 1
+	i386Waitpid  = 7
 	i386Execve   = 11
+	i386Clone    = 120
 	i386Execveat = 358
 	atFDCWD      = 0xffffff9c
 )
@@ -265,5 +267,55 @@ func TestKernelCompatCaller(t *testing.T) {
 				t.Errorf("want errno %s of %s, compat %v, timed %v: %v", errno, c.target, c.compat, !blind, r)
 			}
 		})
+	}
+}
+
+// Two processes in one address space, neither a thread of the other nor waiting for it: each exec is its own, and what
+// the one that stays behind executes later is still read from where it lies.
+func TestKernelCompatSharedMemory(t *testing.T) {
+	needCompat(t)
+	const cloneVM, sigchld = 0x100, 17
+	target := truePath(t)
+	const missing = "/nonexistent/32"
+	var p, child, parent tiny
+	p.put(make([]byte, 4096)...) // the child's stack
+	stack := p.put(0)
+	at, nothing := p.string(target), p.string(missing)
+	ofChild, ofParent := p.vector("true", "child"), p.vector("true", "parent")
+	child.call(i386Execve, nothing, ofChild, 0)
+	child.call(i386Execve, at, ofChild, 0)
+	child.call(i386Exit, 1)
+	parent.code = append(parent.code, 0x89, 0xc3) // mov ebx, eax: the child
+	parent.mov(eax, i386Waitpid)
+	parent.mov(ecx, 0)
+	parent.mov(edx, 0)
+	parent.code = append(parent.code, 0xcd, 0x80)
+	parent.call(i386Execve, nothing, ofParent, 0)
+	parent.call(i386Execve, at, ofParent, 0)
+	parent.call(i386Exit, 1)
+	p.call(i386Clone, cloneVM|sigchld, stack&^15)
+	p.code = append(p.code, 0x85, 0xc0, 0x75, byte(len(child.code))) // test eax, eax; jnz behind the child's code
+	p.code = append(append(p.code, child.code...), parent.code...)
+	got := traceJSON(t, "-x", "--", p.write(t, "shared"))
+	if got.status != 0 {
+		t.Fatalf("status %d; stderr %s\n%s", got.status, got.stderr, got.dump())
+	}
+	var execs []string
+	pids := map[string]int{}
+	for i := range got.records {
+		if r := &got.records[i]; len(r.Argv) == 2 {
+			execs = append(execs, strings.Join(append(r.argv(), text(r.Filename), text(r.Errno)), " "))
+			pids[r.argv()[1]] = r.PID
+		}
+	}
+	want := []string{
+		"true child " + missing + " ENOENT", "true child " + target + " <null>",
+		"true parent " + missing + " ENOENT", "true parent " + target + " <null>",
+	}
+	if attach.PreemptsRawTracepoints() {
+		want = []string{want[1], want[3]} // see TestKernelCompatCaller
+	}
+	if diff := cmp.Diff(want, execs); diff != "" || pids["child"] == pids["parent"] {
+		t.Errorf("pids %v; execs (-want +got):\n%s", pids, diff)
 	}
 }
