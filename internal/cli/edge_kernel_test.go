@@ -63,7 +63,7 @@ func TestKernelEdgePointers(t *testing.T) {
 	path := filepath.Join(dir, "nothing")
 	for _, c := range []struct {
 		how       string
-		errno     string
+		errno     string // of what may come first
 		filename  string
 		argv      []string
 		truncated bool
@@ -72,8 +72,8 @@ func TestKernelEdgePointers(t *testing.T) {
 		{"NULL argv", "ENOENT", path, []string{}, false}, // Linux takes it for an empty one
 		{"NULL name", "EFAULT", "<null>", []string{"word", "word"}, false},
 		{"wild name", "EFAULT", "<null>", []string{"word", "word"}, false},
-		{"argv without end", "EFAULT", path, []string{"word"}, true},
-		{"wild argv", "EFAULT", path, []string{}, true},
+		{"argv without end", "EFAULT ENOENT", path, []string{"word"}, true},
+		{"wild argv", "EFAULT ENOENT", path, []string{}, true},
 	} {
 		t.Run(c.how, func(t *testing.T) {
 			pointers := as(t, "role-pointers")
@@ -82,8 +82,8 @@ func TestKernelEdgePointers(t *testing.T) {
 			if diff := cmp.Diff(c.argv, r.argv()); diff != "" || r.ArgvTruncated != c.truncated {
 				t.Errorf("truncated %v, want %v; argv (-want +got):\n%s", r.ArgvTruncated, c.truncated, diff)
 			}
-			// The kernel may look at the name before the arguments, or behind them.
-			if text(r.Filename) != c.filename || text(r.Errno) != c.errno && !(c.errno == "EFAULT" && text(r.Errno) == "ENOENT" && c.filename == path) {
+			// Kernels differ in whether they open the file before they count the arguments.
+			if text(r.Filename) != c.filename || !slices.Contains(strings.Fields(c.errno), text(r.Errno)) {
 				t.Errorf("filename %q, errno %s; want %q and %s", text(r.Filename), text(r.Errno), c.filename, c.errno)
 			}
 		})
