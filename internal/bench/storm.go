@@ -15,14 +15,26 @@ import (
 type stormKind struct {
 	key, name  string
 	args, wide int
+	// A trickle is this many execs with this rest between them, however large storms are.
+	trickle int
+	pace    time.Duration
 }
 
-// storms are the bursts that are tried.
+// storms are the bursts that are tried; the last is what a tool sees most of its time.
 var storms = []stormKind{
-	{"storm.one10", "one after the other, 10 arguments", 10, 0},
-	{"storm.par10", "in parallel, 10 arguments", 10, 200},
-	{"storm.one1000", "one after the other, 1,000 arguments", 1000, 0},
-	{"storm.par1000", "in parallel, 1,000 arguments", 1000, 200},
+	{key: "storm.one10", name: "one after the other, 10 arguments", args: 10},
+	{key: "storm.par10", name: "in parallel, 10 arguments", args: 10, wide: 200},
+	{key: "storm.one1000", name: "one after the other, 1,000 arguments", args: 1000},
+	{key: "storm.par1000", name: "in parallel, 1,000 arguments", args: 1000, wide: 200},
+	{key: "storm.trickle", name: "about 100 a second, 10 arguments", args: 10, trickle: 300, pace: 10 * time.Millisecond},
+}
+
+// count is how many execs the storm has at this scale.
+func (s stormKind) count(scale Scale) int {
+	if s.trickle > 0 {
+		return s.trickle
+	}
+	return scale.StormSize
 }
 
 // quiet is how long a tool may print nothing before it is taken to have printed all it will.
@@ -53,7 +65,7 @@ func (b *Bench) storm(ctx context.Context) {
 func (b *Bench) burst(tool Tool, running *attached, s stormKind) error {
 	tag := b.tag()
 	running.Expect(tag)
-	storm := workload.Storm{Program: b.real, Tag: tag, Count: b.Scale.StormSize, Args: s.args, Wide: s.wide}
+	storm := workload.Storm{Program: b.real, Tag: tag, Count: s.count(b.Scale), Args: s.args, Wide: s.wide, Pace: s.pace}
 	before, errBefore := measure.CPUTime(running.PID)
 	errStorm := storm.Run()
 	count := running.Settle(storm.Count, quiet)

@@ -22,8 +22,8 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 }
 
 func run(args []string, in io.Reader, out io.Writer) error {
-	if len(args) != 5 {
-		return fmt.Errorf("want KIND PROGRAM TAG COUNT ARGS, got %q", args)
+	if len(args) != 6 {
+		return fmt.Errorf("want KIND PROGRAM TAG COUNT ARGS PACE, got %q", args)
 	}
 	kind, program, tag := args[0], args[1], args[2]
 	count, err := strconv.Atoi(args[3])
@@ -34,14 +34,18 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	if err != nil || extra < 0 || extra > 100_000 {
 		return fmt.Errorf("want a number of arguments, got %q", args[4])
 	}
+	pace, err := time.ParseDuration(args[5])
+	if err != nil || pace < 0 {
+		return fmt.Errorf("want a pace, got %q", args[5])
+	}
 	switch kind {
 	case "mark":
 		return mark(program, tag, in)
 	case "storm":
-		_, err := spawnMany(program, tag, count, extra)
+		_, err := spawnMany(program, tag, count, extra, pace)
 		return err
 	case "time":
-		samples, err := spawnMany(program, tag, count, extra)
+		samples, err := spawnMany(program, tag, count, extra, pace)
 		if err != nil {
 			return err
 		}
@@ -80,8 +84,8 @@ func mark(program, tag string, in io.Reader) error {
 	}
 }
 
-// spawnMany execs program count times, one after the other.
-func spawnMany(program, tag string, count, extra int) ([]Sample, error) {
+// spawnMany execs program count times, one after the other, resting for pace after each.
+func spawnMany(program, tag string, count, extra int, pace time.Duration) ([]Sample, error) {
 	argv := append([]string{program, ""}, Arguments(extra)...)
 	samples := make([]Sample, count)
 	for n := range samples {
@@ -91,6 +95,9 @@ func spawnMany(program, tag string, count, extra int) ([]Sample, error) {
 			return nil, err
 		}
 		samples[n] = sample
+		if pace > 0 {
+			time.Sleep(pace)
+		}
 	}
 	return samples, nil
 }

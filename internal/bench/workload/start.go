@@ -7,11 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"time"
 )
 
 // helper is a command that runs the workload of run in this same binary, which must call Main for Role.
-func helper(kind, program, tag string, count, extra int) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", Role, kind, program, tag, strconv.Itoa(count), strconv.Itoa(extra))
+func helper(kind, program, tag string, count, extra int, pace time.Duration) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", Role, kind, program, tag, strconv.Itoa(count), strconv.Itoa(extra), pace.String())
 	cmd.Stderr = os.Stderr
 	return cmd
 }
@@ -24,7 +25,7 @@ type Marks struct {
 
 // StartMarks starts to exec program, with TAG-0, TAG-1 and so on, until Stop.
 func StartMarks(program, tag string) (*Marks, error) {
-	cmd := helper("mark", program, tag, 0, 0)
+	cmd := helper("mark", program, tag, 0, 0, 0)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -51,6 +52,8 @@ type Storm struct {
 	Args    int // arguments after the tag
 	// Wide is how many are started before any is waited for; 0 runs them one after the other.
 	Wide int
+	// Pace is the rest after each exec of those that run one after the other.
+	Pace time.Duration
 }
 
 // parallel forks every exec from one shell, which does not wait for an exec to be done before it forks
@@ -65,7 +68,7 @@ wait`
 
 // Run runs the storm and returns when its last process has exited.
 func (s Storm) Run() error {
-	cmd := helper("storm", s.Program, s.Tag, s.Count, s.Args)
+	cmd := helper("storm", s.Program, s.Tag, s.Count, s.Args, s.Pace)
 	if s.Wide > 0 {
 		cmd = exec.Command("/bin/sh", "-c", parallel, "sh", strconv.Itoa(s.Count), s.Tag, strconv.Itoa(s.Wide), s.Program)
 		cmd.Args = append(cmd.Args, Arguments(s.Args)...)
@@ -78,7 +81,7 @@ func (s Storm) Run() error {
 
 // Time execs program count times and returns what each took.
 func Time(program, tag string, count int) ([]Sample, error) {
-	output, err := helper("time", program, tag, count, 0).Output()
+	output, err := helper("time", program, tag, count, 0, 0).Output()
 	if err != nil {
 		return nil, fmt.Errorf("timed execs: %w", err)
 	}
