@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"sonde/internal/print"
 	"sonde/internal/target"
 )
 
@@ -50,6 +51,18 @@ func (r *run) release() error {
 	}
 	say(r.io.err, "%s: %v", r.name, err)
 	return nil
+}
+
+// unread ends a run whose heading could not be written. Where nobody reads, COMMAND runs all the same, as it does when
+// the reader goes later.
+func (r *run) unread(err error) error {
+	if r.command == nil || !errors.Is(err, print.ErrClosedPipe) {
+		return r.written(err)
+	}
+	if err := errors.Join(r.session.Detach(), r.release()); err != nil {
+		return err
+	}
+	return r.commandStatus(nil)
 }
 
 // commandStatus is how a run ends that had no fault of its own: with COMMAND's status where there is one.

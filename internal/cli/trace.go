@@ -109,12 +109,13 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 	}
 	sink := r.sink()
 	r.tool = tool(sink, mono2wall)
-	if err := sink.Flush(); err != nil {
-		return r.written(err)
-	}
 	alive, err := r.reseed()
 	if err != nil {
 		return err
+	}
+	// The heading says to who waits for it that nothing is missed from here on.
+	if err := sink.Flush(); err != nil {
+		return r.unread(err)
 	}
 	r.stopped = make(chan struct{})
 	go r.watch(ctx, cancel)

@@ -240,7 +240,7 @@ func TestKernelWeatherReaderGone(t *testing.T) {
 		ended := filepath.Join(t.TempDir(), "ended")
 		script := fmt.Sprintf(`{ "$@"; echo "status $?" >&2; } | head -n 1`)
 		cmd := exec.Command("/bin/sh", "-c", script, "sh", as(t, "sonde"), "exec", "-f", format, "--",
-			"/bin/sh", "-c", `"$0" "$1" 300; echo >"$2"; exit 7`, as(t, "role-storm"), truePath(t), ended)
+			"/bin/sh", "-c", `"$0" "$1" 100; echo >"$2"; exit 7`, as(t, "role-storm"), truePath(t), ended)
 		got := runAll(t, cmd)
 		if got.stderr != "status 7\n" || strings.Count(got.stdout, "\n") != 1 {
 			t.Errorf("%s: stdout %q, stderr %q; want one line and COMMAND's status 7", format, got.stdout, got.stderr)
@@ -251,23 +251,30 @@ func TestKernelWeatherReaderGone(t *testing.T) {
 	}
 }
 
-// A reader that goes before the first line: without a COMMAND nothing is left to do.
+// A reader that goes before the first line: without a COMMAND nothing is left to do, and a COMMAND runs.
 func TestKernelWeatherReaderNeverThere(t *testing.T) {
 	needExec(t)
-	target := begin(t, exec.Command(as(t, "role-nest"), "0"))
-	target.line(t)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Close()
-	cmd := exec.Command(as(t, "sonde"), "exec", "-p", fmt.Sprint(target.cmd.Process.Pid))
-	cmd.Stdout = w
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	err = cmd.Run()
-	w.Close()
-	if err != nil || stderr.Len() > 0 {
-		t.Errorf("%v, stderr %q; want a quiet end", err, &stderr)
+	defer w.Close()
+	for _, c := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"-p", fmt.Sprint(idle(t).cmd.Process.Pid)}, 0},
+		{[]string{"--", as(t, "role-exit"), "7"}, 7},
+		{[]string{"-f", "json", "--", as(t, "role-exit"), "7"}, 7},
+	} {
+		cmd := exec.Command(as(t, "sonde"), append([]string{"exec"}, c.args...)...)
+		cmd.Stdout = w
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		_ = cmd.Run()
+		if got := status(cmd.ProcessState); got != c.want || stderr.Len() > 0 {
+			t.Errorf("%q: status %d, stderr %q; want a quiet end and %d", c.args, got, &stderr, c.want)
+		}
 	}
 }
