@@ -27,6 +27,10 @@ func refusal(err error) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("needs %s; run it as root: %w", kernel.CapabilityList(missing), err)
 	}
+	if !kernel.EffectiveCapabilities().Has(kernel.CapSysAdmin) && errors.Is(err, unix.EACCES) {
+		// perf_event_open(2) where kernel.perf_event_paranoid is 3, a setting that distributions add.
+		return fmt.Errorf("this kernel wants CAP_SYS_ADMIN for it; run it as root: %w", err)
+	}
 	if kernel.InUserNamespace() {
 		return fmt.Errorf("the capabilities held count only inside this user namespace; run it in the initial one, outside the container: %w", err)
 	}

@@ -147,7 +147,7 @@ func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
 	opt.Fields = shownFields(out, cols)
 	switch x.hook {
 	case "auto":
-		opt.Events = attach.PreemptsRawTracepoints()
+		opt.Events = attach.PreemptsRawTracepoints() && attach.MayTrace("syscalls", "sys_enter_execve")
 	case "tracepoint":
 		opt.Events = true
 		if f := attach.Try(kernel.FetchAtomics); f.State == kernel.Absent {

@@ -238,7 +238,7 @@ func TestKernelWeatherReaderGone(t *testing.T) {
 	needExec(t)
 	for _, format := range []string{"text", "json"} {
 		ended := filepath.Join(t.TempDir(), "ended")
-		script := fmt.Sprintf(`{ "$@"; echo "status $?" >&2; } | head -n 1`)
+		script := `{ "$@"; echo "status $?" >&2; } | head -n 1`
 		cmd := exec.Command("/bin/sh", "-c", script, "sh", as(t, "sonde"), "exec", "-f", format, "--",
 			"/bin/sh", "-c", `"$0" "$1" 100; echo >"$2"; exit 7`, as(t, "role-storm"), truePath(t), ended)
 		got := runAll(t, cmd)
