@@ -11,13 +11,13 @@ import (
 	"sonde/internal/target"
 )
 
-// endSignals are those that end a run in order: what was seen is shown and accounted for. One that the caller ignores
-// (nohup, a shell's background) stays ignored, here and in COMMAND.
-func endSignals() (list []os.Signal) {
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) {
-			list = append(list, sig)
-		}
+// endSignals are those that end a run in order: what was seen is shown and accounted for. A hangup that the caller ignores
+// (nohup) stays ignored, here and in COMMAND. An interrupt does not: shells let what they start in the background ignore it,
+// and scripts end a tracer with `kill -INT` all the same.
+func endSignals() []os.Signal {
+	list := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -172,6 +173,7 @@ func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
 	return run.trace(func(s print.Sink, mono2wall int64) tracer {
 		show := exec.Show{
 			Sink: s, Comm: tgt.MatchComm, Line: line, Count: out.count, Mono2Wall: mono2wall, Classic: classic,
+			NoArgv: !slices.Contains(opt.Fields, "argv"),
 		}
 		if exec.WantsCgroups(opt.Fields) {
 			show.Cgroups = target.NewCgroups()

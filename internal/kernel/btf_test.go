@@ -119,13 +119,14 @@ func findMember(t *testing.T, spec *btf.Spec, typ, member string) (places []plac
 	var find func(in *btf.Struct, members []btf.Member, base btf.Bits)
 	find = func(in *btf.Struct, members []btf.Member, base btf.Bits) {
 		for _, m := range members {
-			if m.Name == member {
+			switch m.Name {
+			case member:
 				size, err := btf.Sizeof(m.Type)
 				if err != nil {
 					t.Fatal(err)
 				}
 				places = append(places, place{in.Size, base + m.Offset, m.BitfieldSize, size})
-			} else if m.Name == "" {
+			case "":
 				find(in, membersOf(btf.UnderlyingType(m.Type)), base+m.Offset)
 			}
 		}

@@ -53,7 +53,7 @@ func (o *Output) WriteNote(p []byte) (int, error) { return o.add(p, true) }
 
 func (o *Output) add(p []byte, note bool) (int, error) {
 	if o.final != nil {
-		if !note && o.final != ErrClosedPipe {
+		if !note && !errors.Is(o.final, ErrClosedPipe) {
 			o.unwritten++
 		}
 		return 0, o.final

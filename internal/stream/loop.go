@@ -18,6 +18,10 @@ var ErrStop = errors.New("stop reading records")
 const (
 	holdTick  = 10 * time.Millisecond
 	finalNaps = 100 // of minNap
+
+	// linger is for how long after the last record Run watches the ring rather than block: see Reader.Watch. It costs a
+	// hundred looks a second, which is less than one record would that comes meanwhile.
+	linger = 500 * time.Millisecond
 )
 
 // Source is what Run reads from: a Reader, or a test's own.
@@ -26,6 +30,7 @@ type Source interface {
 	Busy() bool
 	Pending() (used, size int)
 	Nap(time.Duration) error
+	Watch(time.Duration) error
 	Wait(timeout time.Duration) error
 	Wake()
 }
@@ -48,30 +53,39 @@ type Handler interface {
 // Run hands records from src to h until ctx ends or h returns ErrStop; then it returns nil. Other errors of h and src
 // are returned. What is in the ring by then is left there: close the probes and call Final.
 //
-// It drains, lets h flush, naps while records flow (1 to 10 ms, see pace), and blocks only after an empty drain; the
-// first record after a quiet time wakes it at once.
+// It drains, lets h flush, naps while records flow (1 to 10 ms, see pace), watches the ring after an empty drain, and
+// blocks when it stays empty; the first record after a quiet time is handed over at once.
 func Run(ctx context.Context, src Source, h Handler) error {
 	defer context.AfterFunc(ctx, src.Wake)()
 	record := h.Record
 	var p pace
-	var slept uint64 // when it last began to block, or 0
+	var slept uint64 // when it last began to watch or block, or 0
+	var last uint64  // when there last were records
 	for ctx.Err() == nil {
 		now, peak, n, err := pass(src, h, record)
 		if err != nil {
 			return unlessStop(err)
 		}
-		if slept != 0 {
-			p.waited(time.Duration(excess(now, slept)))
-			slept = 0
+		if n > 0 {
+			last = now
+			if slept != 0 {
+				p.waited(time.Duration(excess(now, slept)))
+				slept = 0
+			}
 		}
 		left, size := src.Pending()
 		if n == 0 && left == 0 {
-			timeout := time.Duration(-1)
-			if h.Holding() {
-				timeout = holdTick
+			if slept == 0 {
+				slept = now
 			}
-			slept = now
-			err = src.Wait(timeout)
+			switch {
+			case excess(now, last) < uint64(linger):
+				err = src.Watch(holdTick)
+			case h.Holding():
+				err = src.Wait(holdTick)
+			default:
+				err = src.Wait(-1)
+			}
 		} else if d := p.next(n, peak, left, size); d > 0 {
 			err = src.Nap(d)
 		}

@@ -58,6 +58,8 @@ func (s *script) Wake()                     { s.log = append(s.log, "wake") }
 
 func (s *script) Nap(d time.Duration) error { return s.sleep(fmt.Sprint("nap ", d)) }
 
+func (s *script) Watch(d time.Duration) error { return s.sleep(fmt.Sprint("watch ", d)) }
+
 func (s *script) Wait(d time.Duration) error {
 	if d < 0 {
 		return s.sleep("wait")
@@ -113,10 +115,10 @@ func TestRun(t *testing.T) {
 		{"blocks on an empty ring", script{drains: make([]found, 1)}, []string{"before", "drained", "wait"}, nil},
 		{"naps while records flow, longer and longer", script{drains: []found{{records: 1}, {records: 1}, {}}},
 			[]string{"before", "record", "drained", "nap 1ms", "before", "record", "drained", "nap 2ms",
-				"before", "drained", "wait"}, nil},
+				"before", "drained", "watch 10ms"}, nil},
 		{"a busy record is not waited for in the ring", script{drains: []found{{left: 40, busy: true}, {records: 1}, {}}},
 			[]string{"before", "drained in part", "nap 1ms", "before", "record", "drained", "nap 1ms",
-				"before", "drained", "wait"}, nil},
+				"before", "drained", "watch 10ms"}, nil},
 		{"much is left", script{drains: []found{{records: 1, left: 300 << 10}, {records: 1}}},
 			[]string{"before", "record", "drained", "before", "record", "drained", "nap 1ms"}, nil},
 		{"a handler that holds records hears of the time", script{drains: make([]found, 2), holding: []bool{true, false}},

@@ -93,6 +93,7 @@ type rowMaker struct {
 	row       prog.Row
 	mono2wall int64 // nanoseconds from CLOCK_MONOTONIC to the Unix epoch
 	classic   bool
+	noArgv    bool // the field argv is not looked at
 	words     [][]byte
 	args      [][]byte
 	flags     [][]byte
@@ -177,6 +178,12 @@ func (m *rowMaker) commandLine(e *event) [][]byte {
 				break
 			}
 		}
+	}
+	if m.noArgv {
+		// Nobody looks at the argument vector itself: no copy of what may be thousands of words.
+		args := words[len(words)-len(rest)-1:]
+		args[0] = name
+		return args
 	}
 	m.args = append(append(m.args[:0], name), rest...)
 	return m.args

@@ -24,6 +24,7 @@ type Show struct {
 	Cgroups   Cgroups                // nil: not wanted
 	Mono2Wall int64                  // nanoseconds from CLOCK_MONOTONIC to the Unix epoch
 	Classic   bool
+	NoArgv    bool // the field argv is not looked at
 }
 
 // Tracer joins the records of execs, brings them into the order in which the execs began, and shows them. It belongs
@@ -34,6 +35,7 @@ type Tracer struct {
 	order   *stream.Order[*event]
 	open    []*event // per CPU: an exec whose arguments are still arriving
 	pool    []*event
+	pooled  int // bytes in the pool's buffers
 	line    []byte
 	events  uint64
 	badly   uint64
@@ -44,14 +46,16 @@ type Tracer struct {
 // Bounds of the reorder window. Past them the oldest exec is shown early, and counted.
 const (
 	orderItems = 4096
-	orderBytes = 4 << 20
+	orderBytes = 1 << 20
 )
 
 // NewTracer makes a Tracer.
 func NewTracer(show Show) *Tracer {
+	rows := newRowMaker(show.Mono2Wall, show.Classic)
+	rows.noArgv = show.NoArgv
 	return &Tracer{
 		show:  show,
-		rows:  newRowMaker(show.Mono2Wall, show.Classic),
+		rows:  rows,
 		order: stream.NewOrder[*event](orderItems, orderBytes),
 	}
 }
@@ -193,14 +197,15 @@ func (t *Tracer) get() *event {
 	if n := len(t.pool); n > 0 {
 		e := t.pool[n-1]
 		t.pool = t.pool[:n-1]
+		t.pooled -= cap(e.buf)
 		return e
 	}
 	return new(event)
 }
 
 func (t *Tracer) put(e *event) {
-	if cap(e.buf) <= maxPooledEvent && len(t.pool) < 64 {
-		t.pool = append(t.pool, e)
+	if n := t.pooled + cap(e.buf); cap(e.buf) <= maxPooledEvent && n <= orderBytes {
+		t.pool, t.pooled = append(t.pool, e), n
 	}
 }
 
