@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Command is what to start.
@@ -73,10 +76,13 @@ func Start(c Command, tag string) (*Session, error) {
 	return s, nil
 }
 
-// read hands over what comes until the other side is gone.
+// read hands over what comes until the other side is gone. Its thread goes before others, so that in a storm no tool has
+// to wait for its terminal: what is measured is the tool.
 func (s *Session) read(from *os.File, take func([]byte, time.Time)) {
 	defer s.pipes.Done()
 	defer from.Close()
+	runtime.LockOSThread() // and ends with the goroutine: nobody else is to have the priority
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20)
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
