@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -65,6 +66,10 @@ const heapGrowth = 20
 
 // trace does the whole run: start COMMAND held, load, attach, let it go, show records until the end, account.
 func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error) {
+	// One goroutine does the work. With a second processor, the Go scheduler wakes a thread to look for more whenever
+	// that goroutine rests, which was measured to double what a record costs.
+	runtime.GOMAXPROCS(1)
+
 	// A gone reader is found by the failing write; without a handler the runtime would end us before the accounting.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	r.signals = make(chan os.Signal, 2)

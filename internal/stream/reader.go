@@ -31,6 +31,7 @@ type Reader struct {
 	cons, prod []byte    // the mappings
 	polled     [2]unix.PollFd
 	timeout    unix.Timespec
+	alone      bool // the Go scheduler has one processor
 	wakes      [8]byte
 
 	wake   sync.Mutex // guards the eventfd against Wake after Close
@@ -55,7 +56,7 @@ func NewReader(m *ebpf.Map) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %v: %w", m, err)
 	}
-	r := &Reader{m: own, waker: -1}
+	r := &Reader{m: own, waker: -1, alone: runtime.GOMAXPROCS(0) == 1}
 	if err := r.open(page, size); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("reading %v: %w", m, err)
@@ -146,7 +147,9 @@ func (r *Reader) doze(fds int, d time.Duration) error {
 		}
 		return nil
 	})
-	runtime.Gosched() // on one CPU, nobody else had a turn
+	if r.alone {
+		runtime.Gosched() // nobody else had a turn; with another processor that wakes it for nothing, every time
+	}
 	return err
 }
 
