@@ -69,38 +69,12 @@ var isTracefs = func(path string) bool {
 
 // tracefsMounts returns the mount points of all whole tracefs of a mountinfo text, in its order.
 func tracefsMounts(table string) (dirs []string) {
-	for line := range strings.SplitSeq(table, "\n") {
-		// "36 35 98:0 /root /mount/point options optional... - type source options", proc_pid_mountinfo(5)
-		front, back, ok := strings.Cut(line, " - ")
-		if !ok {
-			continue
+	for m := range MountsOf(table, "tracefs") {
+		if m.Root == "/" { // else it is a bind mount of one of its folders
+			dirs = append(dirs, m.Point)
 		}
-		mount, kind := strings.Fields(front), strings.Fields(back)
-		if len(mount) < 5 || len(kind) < 1 || kind[0] != "tracefs" {
-			continue
-		}
-		if mount[3] != "/" { // a bind mount of one of its folders
-			continue
-		}
-		dirs = append(dirs, unescapeMount(mount[4]))
 	}
 	return dirs
-}
-
-// unescapeMount undoes the three-digit octal escapes that the kernel writes for blanks and backslashes in mount tables.
-func unescapeMount(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // mountTracefs mounts tracefs where nobody but this process can see it, and returns its root. The mount is read-only: probes

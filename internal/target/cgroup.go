@@ -7,10 +7,11 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sonde/internal/kernel"
 )
 
 // CgroupPath returns the one path, of those in the text of /proc/PID/cgroup, that says most about where a process is: that
@@ -65,17 +66,8 @@ func (h host) cgroup2() (cgroupMount, error) {
 		return cgroupMount{}, err
 	}
 	best, found := cgroupMount{}, false
-	for line := range strings.Lines(string(table)) {
-		// "36 35 0:41 /top /mount/point options optional... - cgroup2 source options", proc_pid_mountinfo(5)
-		front, back, ok := strings.Cut(line, " - ")
-		if !ok {
-			continue
-		}
-		mount, kind := strings.Fields(front), strings.Fields(back)
-		if len(mount) < 5 || len(kind) < 1 || kind[0] != "cgroup2" {
-			continue
-		}
-		m := cgroupMount{dir: unescape(mount[4]), top: unescape(mount[3])}
+	for mount := range kernel.MountsOf(string(table), "cgroup2") {
+		m := cgroupMount{dir: mount.Point, top: mount.Root}
 		if !found || len(m.top) < len(best.top) {
 			best, found = m, true
 		}
@@ -84,25 +76,6 @@ func (h host) cgroup2() (cgroupMount, error) {
 		return best, errors.New("no cgroup v2 file system is mounted; `mount -t cgroup2 none /sys/fs/cgroup/unified` (make the folder first)")
 	}
 	return best, nil
-}
-
-// unescape undoes the three-digit octal escapes of mount tables.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
 }
 
 // cgroupDir returns the folder of the cgroup v2 that name means: a path in the cgroup2 mount, a path as in
