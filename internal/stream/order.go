@@ -6,7 +6,7 @@ package stream
 // Watermark). With an exact watermark the output is exactly ordered; Forced and Late count what could not be.
 //
 // Items come out through the function given to each call. It is the last to see an item, so it may put its memory on
-// a free list (Copies.Give). It must not call the Order. When it fails, that item is gone, the others stay, and the
+// a free list. It must not call the Order. When it fails, that item is gone, the others stay, and the
 // error is returned.
 type Order[T any] struct {
 	maxItems int

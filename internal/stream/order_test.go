@@ -148,14 +148,12 @@ func TestOrderError(t *testing.T) {
 
 func TestOrderAllocs(t *testing.T) {
 	o := NewOrder[*prog.Record](1000, 1<<20)
-	var copies Copies
-	out := func(r *prog.Record) error { copies.Give(r); return nil }
-	body := make([]byte, 100)
+	out := func(*prog.Record) error { return nil }
+	record := &prog.Record{}
 	now := uint64(0)
 	round := func() {
 		for i := range uint64(500) {
-			r := prog.Record{Time: now + i ^ 5, Seq: i, Body: body}
-			_ = o.Push(r.Time, r.Seq, len(body), copies.Take(r), out)
+			_ = o.Push(now+i^5, i, 100, record, out)
 		}
 		now += 500
 		_ = o.Release(now-100, out)
@@ -164,41 +162,5 @@ func TestOrderAllocs(t *testing.T) {
 	round()
 	if n := testing.AllocsPerRun(20, round); n != 0 {
 		t.Errorf("%v allocations for 500 records", n)
-	}
-}
-
-func TestCopies(t *testing.T) {
-	var c Copies
-	body := []byte("first")
-	a := c.Take(prog.Record{Type: 1, CPU: 2, Seq: 3, Time: 4, Body: body})
-	copy(body, "XXXXX")
-	want := prog.Record{Type: 1, CPU: 2, Seq: 3, Time: 4, Body: []byte("first")}
-	if diff := cmp.Diff(want, *a); diff != "" {
-		t.Error(diff)
-	}
-	c.Give(a)
-	b := c.Take(prog.Record{Seq: 9, Body: []byte("no")})
-	if a != b {
-		t.Error("memory was not reused")
-	}
-	if diff := cmp.Diff(prog.Record{Seq: 9, Body: []byte("no")}, *b); diff != "" {
-		t.Error(diff)
-	}
-	c.Give(b)
-	for range 3 { // what is kept is bounded in bytes and in number
-		c.Give(&prog.Record{Body: make([]byte, spareBytes*2/3)})
-	}
-	for range 2 * spareRecords {
-		c.Give(&prog.Record{})
-	}
-	if c.bytes > spareBytes || len(c.spare) > spareRecords {
-		t.Errorf("%d records and %d bytes are kept", len(c.spare), c.bytes)
-	}
-	held := 0
-	for range len(c.spare) {
-		held += cap(c.Take(prog.Record{}).Body)
-	}
-	if c.bytes != 0 || held > spareBytes {
-		t.Errorf("%d bytes counted after %d were taken", c.bytes, held)
 	}
 }
