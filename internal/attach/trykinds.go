@@ -217,10 +217,12 @@ func tryFetchAtomics() error {
 		return err
 	}
 	defer r.close()
+	fetch := asm.FetchAdd.Mem(asm.RFP, asm.R1, asm.DWord, -8)
+	fetch.Constant = 1 // BPF_FETCH: cilium/ebpf v0.22 leaves it out of instructions made by hand, which is a plain add then
 	_, err = r.load(ebpf.ProgramSpec{Type: ebpf.RawTracepoint, Instructions: asm.Instructions{
 		asm.Mov.Imm(asm.R1, 1),
 		asm.StoreMem(asm.RFP, -8, asm.R1, asm.DWord),
-		asm.FetchAdd.Mem(asm.RFP, asm.R1, asm.DWord, -8),
+		fetch,
 		asm.Mov.Imm(asm.R0, 0),
 		asm.Return(),
 	}})
