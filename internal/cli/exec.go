@@ -167,7 +167,7 @@ func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
 	}
 	run := &run{
 		name: c.Root().Name(), io: io, spec: spec, target: tgt, out: out, rowType: exec.RowType, columns: cols, exact: classic,
-		inFlight: exec.InFlight, treeLive: exec.TreeLive, treeSeeded: exec.TreeSeeded,
+		inFlight: exec.InFlight, closing: exec.Closing, treeLive: exec.TreeLive, treeSeeded: exec.TreeSeeded,
 		missed: exec.Missed,
 	}
 	return run.trace(func(s print.Sink, mono2wall int64) tracer {

@@ -45,8 +45,9 @@ type run struct {
 	columns []prog.Column
 	exact   bool // columns as the classic tool prints them
 
-	inFlight, treeLive, treeSeeded string // variables of the programs
-	missed                         string // what it means when the kernel leaves out runs of the programs
+	inFlight, closing    string // variables of the programs: what is under way; begin nothing new
+	treeLive, treeSeeded string // how many processes the followed tree has, by the programs and by us
+	missed               string // what it means when the kernel leaves out runs of the programs
 
 	session *attach.Session
 	command *target.Command
@@ -58,6 +59,8 @@ type run struct {
 	signals chan os.Signal
 	signal  os.Signal // that ended the run, nil if none did
 	stopped chan struct{}
+	// unsettled counts what was still under way when the run ended.
+	unsettled uint64
 }
 
 // heapGrowth is by how many percent the heap may grow before it is collected. Showing records allocates next to nothing,
@@ -143,11 +146,31 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 	<-r.stopped
 
 	// From here on nothing new begins; what has begun is brought to its end.
-	err = errors.Join(err, r.session.Detach())
+	err = errors.Join(err, r.settle(), r.session.Detach())
 	if !errors.Is(err, print.ErrClosedPipe) {
 		err = errors.Join(err, stream.Final(reader, r), unlessStopped(r.tool.Finish()))
 	}
 	return r.finish(sink, counters, err)
+}
+
+// settleFor is how long what is under way at the end of a run may take to come to its end.
+const settleFor = 50 * time.Millisecond
+
+// settle waits until nothing is under way any more: without the programs that see the end of a thing, it would be lost.
+func (r *run) settle() error {
+	if err := r.session.SetWord(r.closing, 1); err != nil {
+		return err
+	}
+	for until := time.Now().Add(settleFor); ; time.Sleep(time.Millisecond) {
+		n, err := r.session.Word(r.inFlight)
+		if n == 0 || err != nil {
+			return err
+		}
+		if time.Now().After(until) {
+			r.unsettled = n
+			return nil
+		}
+	}
 }
 
 // hurry puts sonde before other work: in a storm of execs hundreds of processes want the CPU, and while the reader waits
@@ -372,6 +395,9 @@ func (r *run) summary(counters *stream.Counters) (*prog.Summary, error) {
 		return s, err
 	}
 	s.KernelNS, s.KernelRuns, s.KernelKnown = cost.NS, cost.Runs, cost.Known
+	if r.unsettled > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d still under way at the end are not shown", r.unsettled))
+	}
 	if len(cost.Missed) > 0 {
 		var by []string
 		for _, c := range cost.Missed {

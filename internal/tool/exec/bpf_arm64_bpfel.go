@@ -37,6 +37,7 @@ const (
 	bpfProgExecWalk         = "exec_walk"
 	bpfProgTargetExit       = "target_exit"
 	bpfProgTargetFork       = "target_fork"
+	bpfVarClosing           = "closing"
 	bpfVarInFlight          = "in_flight"
 	bpfVarMaxArgBytes       = "max_arg_bytes"
 	bpfVarTargetCgroupCount = "target_cgroup_count"
@@ -124,6 +125,7 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	Closing           *ebpf.VariableSpec `ebpf:"closing"`
 	InFlight          *ebpf.VariableSpec `ebpf:"in_flight"`
 	MaxArgBytes       *ebpf.VariableSpec `ebpf:"max_arg_bytes"`
 	TargetCgroupCount *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
@@ -193,6 +195,7 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	Closing           *ebpf.Variable `ebpf:"closing"`
 	InFlight          *ebpf.Variable `ebpf:"in_flight"`
 	MaxArgBytes       *ebpf.Variable `ebpf:"max_arg_bytes"`
 	TargetCgroupCount *ebpf.Variable `ebpf:"target_cgroup_count"`

@@ -40,6 +40,7 @@ const (
 	bpfEventsProgExecWalk         = "exec_walk"
 	bpfEventsProgTargetExit       = "target_exit"
 	bpfEventsProgTargetFork       = "target_fork"
+	bpfEventsVarClosing           = "closing"
 	bpfEventsVarInFlight          = "in_flight"
 	bpfEventsVarMaxArgBytes       = "max_arg_bytes"
 	bpfEventsVarTargetCgroupCount = "target_cgroup_count"
@@ -130,6 +131,7 @@ type bpfEventsMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfEventsVariableSpecs struct {
+	Closing           *ebpf.VariableSpec `ebpf:"closing"`
 	InFlight          *ebpf.VariableSpec `ebpf:"in_flight"`
 	MaxArgBytes       *ebpf.VariableSpec `ebpf:"max_arg_bytes"`
 	TargetCgroupCount *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
@@ -201,6 +203,7 @@ func (m *bpfEventsMaps) Close() error {
 //
 // It can be passed to loadBpfEventsObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfEventsVariables struct {
+	Closing           *ebpf.Variable `ebpf:"closing"`
 	InFlight          *ebpf.Variable `ebpf:"in_flight"`
 	MaxArgBytes       *ebpf.Variable `ebpf:"max_arg_bytes"`
 	TargetCgroupCount *ebpf.Variable `ebpf:"target_cgroup_count"`

@@ -109,6 +109,9 @@ struct {
  */
 __u64 in_flight = 0;
 
+/* Set by user space at the end of a run: what is under way is brought to its end, and nothing new begun. */
+__u64 closing = 0;
+
 /* in_flight goes up before the time is taken: where it reads 0, nothing that began earlier is still under way. */
 static __always_inline int start_put(__u64 key, struct exec_start *s)
 {
@@ -166,6 +169,8 @@ static __always_inline void begin(struct task_struct *task, __u64 filename, __u6
 {
 	struct exec_start s = {};
 
+	if (*(volatile __u64 *)&closing)
+		return;
 	s.mm = (__u64)BPF_CORE_READ(task, mm);
 	s.filename = filename;
 	s.argv = argv;
@@ -308,7 +313,7 @@ int exec_commit(struct bpf_raw_tracepoint_args *ctx)
 	__u16 flags = 0;
 
 	s = bpf_map_lookup_elem(&starts, &key);
-	if (!s && !target_match(task))
+	if (!s && (*(volatile __u64 *)&closing || !target_match(task)))
 		return 0;
 	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
 		flags |= EXEC_SCRIPT;

@@ -92,6 +92,9 @@ func Spec(opt Options) (*prog.Spec, error) {
 // InFlight names the variable that counts execs under way.
 const InFlight = bpfVarInFlight
 
+// Closing names the variable that, set to 1, keeps new execs from being noted.
+const Closing = bpfVarClosing
+
 // TreeLive names the variable that counts the living processes of the followed tree.
 const TreeLive = bpfVarTargetLive
 
