@@ -47,6 +47,9 @@ func loadError(name string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrPermission) && !errors.As(err, &ve):
 		return fmt.Errorf("%s: %w", name, refusal(err))
+	case errors.Is(err, ebpf.ErrNotSupported):
+		release, _ := kernel.Release()
+		return fmt.Errorf("%s: this kernel (%s) lacks what it needs; use Linux 5.10 or later, and ask sonde doctor: %w", name, release, err)
 	case errors.As(err, &ve) && kernel.Lockdown() == kernel.LockdownConfidentiality:
 		// There the helpers that read the kernel's memory do not exist, as the verifier sees it.
 		return fmt.Errorf("%s: %w", name, lockedDown(errors.New(tellingLine(ve.Log))))
