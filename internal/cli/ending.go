@@ -25,6 +25,8 @@ func endSignals() []os.Signal {
 const (
 	// graceAfterSignal is how long a COMMAND may take to end after sonde was told to stop.
 	graceAfterSignal = 2 * time.Second
+	// sayWaiting is how long sonde waits for a COMMAND that outlives the run before it says so.
+	sayWaiting = 200 * time.Millisecond
 	// insistAfter is how long after a first signal a second one counts: timeout(1) and terminals send two at once.
 	insistAfter = 500 * time.Millisecond
 )
@@ -97,17 +99,18 @@ func (r *run) commandStatus(err error) error {
 
 // await waits for COMMAND, which the run may have outlived by -d or -c, or for a signal.
 func (r *run) await() {
-	select {
-	case <-r.command.Done():
-		return
-	default:
-	}
-	if r.out.duration > 0 || r.out.count > 0 {
-		say(r.io.err, "%s: waiting for COMMAND (process %d)", r.name, r.command.Pid())
-	}
-	select {
-	case <-r.command.Done():
-	case r.signal = <-r.signals:
-		go insist(r.signals)
+	soon := time.After(sayWaiting)
+	for {
+		select {
+		case <-r.command.Done():
+			return
+		case r.signal = <-r.signals:
+			go insist(r.signals)
+			return
+		case <-soon:
+			if r.out.duration > 0 || r.out.count > 0 {
+				say(r.io.err, "%s: waiting for COMMAND (process %d)", r.name, r.command.Pid())
+			}
+		}
 	}
 }

@@ -127,8 +127,9 @@ func TestKernelWeatherSignalWhileWaiting(t *testing.T) {
 	p := begin(t, exec.Command(as(t, "sonde"), "exec", "-c", "1", "-o", "/dev/null", "--", as(t, "role-signals")))
 	p.line(t)
 	waitFor(t, "the programs to be gone", func() bool { return holds(t, p.cmd.Process.Pid).links == 0 })
+	waitFor(t, "word of that", func() bool { return strings.Contains(p.stderr(t), "sonde: waiting for COMMAND (process ") })
 	p.signal(t, unix.SIGTERM)
-	if got := p.wait(t); got != 40+int(unix.SIGTERM) || accounts(p.stderr(t)) != 1 || !strings.Contains(p.stderr(t), "sonde: waiting for COMMAND (process ") {
+	if got := p.wait(t); got != 40+int(unix.SIGTERM) || accounts(p.stderr(t)) != 1 {
 		t.Errorf("status %d, stderr %q", got, p.stderr(t))
 	}
 }
