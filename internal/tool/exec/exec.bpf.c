@@ -12,7 +12,8 @@
  * Built twice. On raw tracepoints every system call of the host comes by, but they are taken off in no time, and they
  * see 32-bit callers and programs too. Where raw tracepoints of system calls may be preempted, that will not do: a
  * program that is preempted is not run for other tasks of its CPU until it is done, and emulated 7.2 was seen to lose
- * one exec in some thousands so. There EXEC_EVENTS takes the syscalls:* events, which keep preemption off.
+ * one exec in some thousands so. There EXEC_EVENTS takes the syscalls:* events, which come far less often, and sends the
+ * record when the program is in place, with the return to make up for it.
  * Each of the programs makes up for one that did not run: sched_process_exec for sys_enter, the next sys_exit of the task
  * for that of the exec.
  *
@@ -338,12 +339,19 @@ SEC("raw_tp/sched_process_exit")
 int exec_abandon(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 key = bpf_get_current_task();
+	struct exec_start *s;
+	bool lost;
 
 	if (*(volatile __u64 *)&in_flight == 0)
 		return 0;
+	s = bpf_map_lookup_elem(&starts, &key);
+	if (!s)
+		return 0;
+	lost = s->in_place || want_failed;
 	if (bpf_map_delete_elem(&starts, &key))
 		return 0;
-	count_lost(LOST_END);
+	if (lost)
+		count_lost(LOST_END);
 	__sync_fetch_and_add(&in_flight, -1);
 	return 0;
 }
