@@ -382,11 +382,7 @@ func (r *run) summary(counters *stream.Counters) (*prog.Summary, error) {
 	if err != nil {
 		return s, err
 	}
-	for _, c := range tally.Lost {
-		if c.Reason != "" {
-			s.Lost = append(s.Lost, c)
-		}
-	}
+	s.Lost = tally.Lost
 	if v := r.seq.Verdict(tally); v.Odd > 0 || v.Unexplained > 0 {
 		s.Lost = append(s.Lost, prog.Count{Reason: "unexplained", N: v.Unexplained + v.Odd})
 	}

@@ -36,8 +36,8 @@ type CPUTally struct {
 	Lost uint64 // records lost, for whatever reason
 }
 
-// NewCounters reads m, a per-CPU array of one struct counters. reasons names its loss counters in their order. The
-// map must stay open.
+// NewCounters reads m, a per-CPU array of one struct counters. reasons names its loss counters in their order; "" is
+// one that is not in use. The map must stay open.
 func NewCounters(m *ebpf.Map, reasons []string) (*Counters, error) {
 	const size = 8 * (1 + lostReasons)
 	if m.Type() != ebpf.PerCPUArray || m.ValueSize() != size || m.MaxEntries() != 1 {
@@ -69,7 +69,7 @@ func tally(blocks []counterBlock, reasons []string) Tally {
 	}
 	for i, n := range sums {
 		switch {
-		case i < len(reasons):
+		case i < len(reasons) && reasons[i] != "":
 			t.Lost = append(t.Lost, prog.Count{Reason: reasons[i], N: n})
 		case n != 0: // the programs count what the Spec does not name: not silently
 			t.Lost = append(t.Lost, prog.Count{Reason: fmt.Sprintf("reason %d", i), N: n})

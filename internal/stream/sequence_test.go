@@ -97,3 +97,12 @@ func TestTally(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A counter that is not in use does not show, unless it counts all the same.
+func TestTallyUnused(t *testing.T) {
+	blocks := []counterBlock{{Lost: [lostReasons]uint64{2: 5}}}
+	want := []prog.Count{{Reason: "ring full"}, {Reason: "reason 2", N: 5}, {Reason: "too many"}}
+	if diff := cmp.Diff(want, tally(blocks, []string{"ring full", "", "", "too many"}).Lost); diff != "" {
+		t.Error(diff)
+	}
+}
