@@ -20,11 +20,10 @@ import (
 // Session is a Spec that is running. Close ends it; a process that dies without Close leaves nothing behind either,
 // because the kernel takes down what no descriptor holds any more.
 type Session struct {
-	spec     *prog.Spec
-	coll     *ebpf.Collection
-	links    []io.Closer
-	stats    io.Closer // nil where the kernel keeps no statistics for us
-	statsErr error
+	spec  *prog.Spec
+	coll  *ebpf.Collection
+	links []io.Closer
+	stats io.Closer // nil where the kernel keeps no statistics for us
 }
 
 // Open loads the Spec's programs and maps into the kernel; nothing is attached yet. It needs CAP_BPF and CAP_PERFMON
@@ -67,8 +66,6 @@ func Open(spec *prog.Spec) (*Session, error) {
 func (s *Session) Attach() error {
 	if c, err := ebpf.EnableStats(uint32(statsRunTime)); err == nil {
 		s.stats = c
-	} else {
-		s.statsErr = err
 	}
 	for _, p := range s.spec.Probes {
 		program := s.coll.Programs[p.Program]
@@ -187,18 +184,6 @@ func (s *Session) Cost() (Cost, error) {
 		}
 	}
 	return c, nil
-}
-
-// Memory is the kernel memory that the maps are charged with, in bytes.
-func (s *Session) Memory() (bytes uint64) {
-	for _, m := range s.coll.Maps {
-		if info, err := m.Info(); err == nil {
-			if n, ok := info.Memlock(); ok {
-				bytes += n
-			}
-		}
-	}
-	return bytes
 }
 
 func (s *Session) fill() error {
