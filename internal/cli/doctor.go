@@ -37,12 +37,3 @@ Runs without privileges too, and says what it could not try.`,
 	c.Flags().StringVarP(&format, "format", "f", "text", "`FORMAT` of the report: text or json")
 	return c
 }
-
-// asUsage marks as a fault of the command line what is one: all that Resolve finds, except a COMMAND that cannot be run,
-// which has a status of its own.
-func asUsage(err error) error {
-	if commandFault(err) {
-		return err
-	}
-	return &usageError{err}
-}

@@ -206,17 +206,12 @@ func (x *execFlags) columns(out output, classic bool) ([]prog.Column, error) {
 		}
 		maxArgs = int(n)
 	}
-	var cols []prog.Column
-	var err error
-	switch {
-	case out.fields != nil:
+	cols := x.textColumns(classic)
+	if out.fields != nil {
+		var err error
 		if cols, err = print.SelectColumns(exec.RowType, out.fields); err != nil {
 			return nil, &usageError{err}
 		}
-	case classic:
-		cols = x.classicColumns()
-	default:
-		cols = x.extraColumns()
 	}
 	for i := range cols {
 		if cols[i].Field == "args" || cols[i].Field == "argv" {
@@ -226,33 +221,24 @@ func (x *execFlags) columns(out output, classic bool) ([]prog.Column, error) {
 	return cols, nil
 }
 
-func (x *execFlags) extraColumns() (cols []prog.Column) {
+// textColumns are those of the row type, behind the ones that flags add. bcc's are "%-9s" TIME, "%-8s" TIME(s), "%-6s" UID,
+// then "%-16s %-7s %-7s %3s %s": a printf width of 9 without a space behind it is a column of 8 and a space.
+func (x *execFlags) textColumns(classic bool) (cols []prog.Column) {
+	relative, uid := 8, 6
+	if classic {
+		relative, uid = 7, 5
+	}
 	if x.time {
 		cols = append(cols, prog.Column{Head: "TIME", Field: "time", Width: 8, Time: prog.TimeClock})
 	}
 	if x.timestamp {
-		cols = append(cols, prog.Column{Head: "TIME(s)", Field: "time", Width: 8, Time: prog.TimeRelative})
+		cols = append(cols, prog.Column{Head: "TIME(s)", Field: "time", Width: relative, Time: prog.TimeRelative})
 	}
 	if x.printUID {
-		cols = append(cols, prog.Column{Head: "UID", Field: "uid", Width: 6})
-	}
-	return append(cols, exec.RowType.Columns...)
-}
-
-// classicColumns are bcc's: "%-9s" TIME, "%-8s" TIME(s), "%-6s" UID, then "%-16s %-7s %-7s %3s %s". A printf width of 9
-// without a space behind it is a column of 8 and a space.
-func (x *execFlags) classicColumns() (cols []prog.Column) {
-	if x.time {
-		cols = append(cols, prog.Column{Head: "TIME", Field: "time", Width: 8, Time: prog.TimeClock})
-	}
-	if x.timestamp {
-		cols = append(cols, prog.Column{Head: "TIME(s)", Field: "time", Width: 7, Time: prog.TimeRelative})
-	}
-	if x.printUID {
-		cols = append(cols, prog.Column{Head: "UID", Field: "uid", Width: 5})
+		cols = append(cols, prog.Column{Head: "UID", Field: "uid", Width: uid})
 	}
 	for _, c := range exec.RowType.Columns {
-		if c.Field == "exectime_ns" && !x.exectime {
+		if c.Field == "exectime_ns" && classic && !x.exectime {
 			continue
 		}
 		cols = append(cols, c)

@@ -45,6 +45,16 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func usage(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
+// asUsage marks as a fault of the command line what is one: all that Resolve finds, except a COMMAND that cannot be run,
+// which has a status of its own.
+func asUsage(err error) error {
+	var command *target.CommandError
+	if errors.As(err, &command) {
+		return err
+	}
+	return &usageError{err}
+}
+
 // Run runs sonde with a command line, argv[0] included, and returns the exit status.
 func Run(argv []string, in, out, errOut *os.File) int {
 	if handled, status := target.LauncherMain(argv); handled {
@@ -189,9 +199,4 @@ func needProc() error {
 		return errors.New("/proc is not mounted; mount it: mount -t proc proc /proc")
 	}
 	return nil
-}
-
-func commandFault(err error) bool {
-	var command *target.CommandError
-	return errors.As(err, &command)
 }
