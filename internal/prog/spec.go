@@ -8,6 +8,25 @@ type ProbeKind uint8
 const (
 	RawTracepoint ProbeKind = iota // Name is the tracepoint ("sys_enter")
 	Tracepoint                     // Group and Name ("syscalls", "sys_enter_execve")
+
+	TypedTracepoint // Name is the tracepoint; a program of type Tracing with expected attach type TraceRawTp (tp_btf)
+	Kprobe          // Name (function or address in Address), Offset; Group is the module or ""
+	Kretprobe
+	KprobeMulti // Names, all with one link (6.0 upstream: CONFIG_FPROBE)
+	KretprobeMulti
+	KprobeSession // Names; one program for entry and return
+	Uprobe        // Path, Addresses (file offsets), PID
+	Uretprobe
+	UprobeMulti // Path, Addresses; all with one link
+	UretprobeMulti
+	Fentry   // Name; Group is the module or "" for vmlinux
+	Fexit    // the same
+	Interval // Period in ns, one CPU
+	Profile  // Frequency in Hz or Period in ns, every CPU
+	Software // Name of the event, Period is its count; every CPU
+	Hardware
+	Iter    // Name ("task"); Path is where to pin, "" for none
+	TestRun // run by Session.Run with BPF_PROG_TEST_RUN, never attached: begin, end, self
 )
 
 // Probe ties one program of the collection to one attach point.
@@ -16,7 +35,32 @@ type Probe struct {
 	Kind    ProbeKind
 	Group   string
 	Name    string
+
+	Offset    uint64   // of kprobes: bytes behind the symbol
+	Address   uint64   // of a kprobe on an address
+	Names     []string // of multi kinds: the functions
+	Cookies   []uint64 // of multi kinds, parallel to Names or Addresses; nil for none
+	Cookie    uint64   // of single kinds, for bpf_get_attach_cookie where the kernel has it
+	Path      string   // of uprobes: the file
+	Addresses []uint64 // of uprobes: offsets in the file
+	PID       int      // only this process (uprobes, perf events); 0 for all
+	Period    uint64   // of timers, in ns; of events, in counts
+	Frequency uint64   // of timers, in Hz; instead of Period
+
+	// Shown is the attach point as the user knows it ("kprobe:vfs_read"), for messages.
+	Shown string
+	// Missing says what to do when it cannot be attached.
+	Missing MissingPolicy
 }
+
+// MissingPolicy says what a probe that cannot be attached means.
+type MissingPolicy uint8
+
+const (
+	MissingError  MissingPolicy = iota // the run fails
+	MissingWarn                        // it is told, the run goes on
+	MissingIgnore                      // the run goes on
+)
 
 // Spec is the hand-over object: what a ready tool, a script or an object file wants to run. It is pure: the same
 // source and the same flags give the same Spec, on any kernel and without privileges.
