@@ -95,8 +95,8 @@ const (
 type Field struct {
 	Type   *types.Type
 	Offset int // in the record, from the start of its header
-	// Tail marks a string in the tail: at Offset is a u32 with its length in the low 31 bits, and the top bit set if it
-	// was cut. Others lie at Offset in the layout of their type.
+	// Tail marks a string in the tail: at Offset is a u32, the number of its bytes there, the closing NUL included. It was
+	// cut if that is Type.Size. Others lie at Offset in the layout of their type.
 	Tail bool
 	// Const is set for a value that is known: it is not in the record.
 	Const *check.Const

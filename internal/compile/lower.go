@@ -19,6 +19,12 @@ type lowerer struct {
 	cells   cellArea        // scalar maps
 	texts   textArea        // read-only data
 	formats map[string]int  // index in out.Formats
+	diags   []syntax.Diagnostic
+}
+
+// refuse says that what stands at n cannot be compiled for this kernel, or not yet.
+func (l *lowerer) refuse(n syntax.Node, message, hint string) {
+	l.diags = append(l.diags, syntax.Diagnostic{Span: n.Span(), Message: message, Hint: hint})
 }
 
 // mem is directly addressable memory: stack, map value, scratch, context.
