@@ -125,6 +125,11 @@ var rooms = []room{
 		outside: []string{cilium, cilium + "/asm", cilium + "/btf", sys},
 		why:     "kernel reads facts from /proc, /sys and BTF; what has to be loaded or attached to be known is attach's",
 	},
+	{
+		dir:     "internal/symbol",
+		outside: []string{sys, "github.com/ianlancetaylor/demangle", "github.com/ulikunitz/xz/lzma"},
+		why:     "symbol turns addresses into names from /proc and ELF files; BPF, records and the terminal are not its affair",
+	},
 }
 
 // never holds what no room may import.
@@ -292,6 +297,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"internal/prog", "spec.go", "os", "data only"},
 		{"internal/kernel", "btf.go", cilium + "/link", "attach's"},
 		{"internal/kernel", "btf.go", "sonde/internal/prog", "attach's"},
+		{"internal/symbol", "elf.go", cilium, "from /proc and ELF files"},
 		{"internal/attach", "load.go", cilium + "/rlimit", "in every process"},
 		{"internal/stream", "ring.go", "log", "only cli prints"},
 		{"internal/attic", "a.go", "fmt", "is no room yet"},
