@@ -26,6 +26,7 @@ type btfIndex struct {
 	decoded map[uint32]*CType
 	found   map[btfName]uint32 // 0: there is none
 	modules map[string]*BTFTypes
+	kfuncs  map[uint32]bool // with the tag, nil before they were asked for
 }
 
 type btfName struct {
@@ -246,4 +247,23 @@ func (b *BTFTypes) Names(kind BTFKind, pattern string) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// kfuncTag marks the functions that programs may call.
+const kfuncTag = "bpf_kfunc"
+
+// markedKfuncs returns the functions with that mark; none on kernels that mark none.
+func (b *BTFTypes) markedKfuncs() map[uint32]bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.kfuncs == nil {
+		b.kfuncs = make(map[uint32]bool)
+		want := newNameTest(kfuncTag)
+		for i, kind := range b.kinds {
+			if kind == kindDeclTag && want.is(b.nameFrom(b.nameAt[i])) {
+				b.kfuncs[btfOrder.Uint32(b.record(b.firstID + uint32(i))[8:])] = true
+			}
+		}
+	}
+	return b.kfuncs
 }

@@ -23,6 +23,33 @@ const (
 	Stats          Feature = "bpf_stats"
 )
 
+// What the code of a program may use.
+const (
+	AttachCookie           Feature = "attach_cookie"     // bpf_get_attach_cookie in kprobe-type programs
+	GetFuncIP              Feature = "get_func_ip"       // bpf_get_func_ip in kprobe-type programs
+	BpfLoop                Feature = "bpf_loop"          // the helper bpf_loop
+	ForEachMapElem         Feature = "for_each_map_elem" // the helper bpf_for_each_map_elem
+	IterNum                Feature = "iter_num"          // loops by the kfuncs bpf_iter_num_new, _next and _destroy
+	RdonlyCast             Feature = "rdonly_cast"       // the kfunc bpf_rdonly_cast
+	TaskBTF                Feature = "task_btf"          // bpf_get_current_task_btf, and loads through its result
+	KprobeSession          Feature = "kprobe_session"    // one program for entry and return
+	MayGoto                Feature = "may_goto"          // the jump that bounds a loop by itself
+	KtimeTAI               Feature = "ktime_tai"         // bpf_ktime_get_tai_ns
+	BootNS                 Feature = "ktime_boot"        // bpf_ktime_get_boot_ns
+	GetNsPidTgid           Feature = "ns_pid_tgid"       // bpf_get_ns_current_pid_tgid
+	PreemptsRawTracepoints Feature = "preempts_raw_tp"   // raw tracepoint programs of system calls may be preempted
+)
+
+// AllFeatures returns every feature there is a name for.
+func AllFeatures() []Feature {
+	return []Feature{
+		BTF, Tracefs, Tracepoint, RawTracepoint, Kprobe, KprobeMulti, Fentry, FmodRet, LSM, Uprobe, UprobeMulti, RingBuffer, ReadKernel,
+		FetchAtomics, OverrideReturn, Stats,
+		AttachCookie, GetFuncIP, BpfLoop, ForEachMapElem, IterNum, RdonlyCast, TaskBTF, KprobeSession, MayGoto, KtimeTAI, BootNS,
+		GetNsPidTgid, PreemptsRawTracepoints,
+	}
+}
+
 // State is what trying a feature found.
 type State uint8
 
