@@ -43,9 +43,12 @@ type Probe struct {
 	Cookie    uint64   // of single kinds, for bpf_get_attach_cookie where the kernel has it
 	Path      string   // of uprobes: the file
 	Addresses []uint64 // of uprobes: offsets in the file
-	PID       int      // only this process (uprobes, perf events); 0 for all
-	Period    uint64   // of timers, in ns; of events, in counts
-	Frequency uint64   // of timers, in Hz; instead of Period
+	// RefCounters are offsets in the file, parallel to Addresses: words that the kernel counts up while the uprobe is on
+	// (semaphores of USDT). nil for none, 0 for an address without.
+	RefCounters []uint64
+	PID         int    // only this process (uprobes, perf events); 0 for all
+	Period      uint64 // of timers, in ns; of events, in counts
+	Frequency   uint64 // of timers, in Hz; instead of Period
 
 	// Shown is the attach point as the user knows it ("kprobe:vfs_read"), for messages.
 	Shown string
@@ -78,6 +81,13 @@ type Spec struct {
 	Pins map[string]string
 	// Fill holds first contents of maps: written after load, before any probe is attached.
 	Fill []MapFill
+	// Lean says that no instruction has CO-RE relocations, that each program's instructions are complete (with the
+	// subprograms and callbacks that they refer to), and that there are no Variables: loading takes a shorter way then, and
+	// counts what the programs cost only where Stats asks for it. Maps with BPF_F_RDONLY_PROG are frozen after their
+	// Contents are written.
+	Lean bool
+	// Stats switches the kernel's statistics of BPF programs on for a Lean Spec; that costs each run some 90 ns.
+	Stats bool
 }
 
 // MapFill is one entry to be written to a map before the probes are on. Key and Value are as Map.Put takes them.
