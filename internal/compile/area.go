@@ -49,12 +49,14 @@ func (a *textArea) add(data []byte) int {
 	return at
 }
 
-// scratchArea hands out pieces of the program's scratch memory: one value of a per-CPU map, which the prologue finds.
-// What is handed out inside a mark is handed out again after its release.
+// scratchArea hands out pieces of the program's scratch memory, see scratch.go. What is handed out inside a mark is handed
+// out again after its release. Callbacks go on where their outer function is.
 type scratchArea struct {
-	base       ir.Value // the memory's address; a variable that the prologue sets
-	used, most int
+	base ir.Value // the memory's address; made by the prologue of the function
+	size *scratchSize
 }
+
+type scratchSize struct{ used, most int }
 
 // alloc gives memory of so many bytes: on the stack if it is small, else in the scratch area. It holds garbage.
 func (f *fn) alloc(size, align int, name string) mem {
@@ -65,13 +67,13 @@ func (f *fn) alloc(size, align int, name string) mem {
 }
 
 func (f *fn) allocScratch(size int) mem {
-	s := &f.scratch
+	s := f.scratch.size
 	at := (s.used + 7) &^ 7
 	s.used = at + size
 	s.most = max(s.most, s.used)
-	return mem{base: s.base, off: at}
+	return mem{base: f.scratch.base, off: at}
 }
 
 // mark and release bracket a statement: what alloc gave in between is free again.
-func (f *fn) mark() int     { return f.scratch.used }
-func (f *fn) release(m int) { f.scratch.used = m }
+func (f *fn) mark() int     { return f.scratch.size.used }
+func (f *fn) release(m int) { f.scratch.size.used = m }

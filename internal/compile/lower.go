@@ -1,11 +1,14 @@
 package compile
 
 import (
+	"github.com/cilium/ebpf"
+
 	"sonde/internal/compile/check"
 	"sonde/internal/compile/ir"
 	"sonde/internal/compile/syntax"
 	"sonde/internal/compile/types"
 	"sonde/internal/kernel"
+	"sonde/internal/prog"
 )
 
 // lowerer turns one script's tree and facts into IR, program by program.
@@ -19,7 +22,12 @@ type lowerer struct {
 	cells   cellArea        // scalar maps
 	texts   textArea        // read-only data
 	formats map[string]int  // index in out.Formats
-	diags   []syntax.Diagnostic
+
+	programs []*lowered
+	diags    []syntax.Diagnostic
+
+	extraMaps   map[string]*ebpf.MapSpec // besides those of the script: scratch memory, the processes seen
+	hasControls bool                     // the script has records that must get through: exit, print, clear
 }
 
 // refuse says that what stands at n cannot be compiled for this kernel, or not yet.
@@ -45,7 +53,30 @@ type value struct {
 	t *types.Type
 	v ir.Value
 	m mem
+	// trusted pointers are typed for the verifier: what they point to is read by plain loads.
+	trusted bool
 }
+
+// plan is how a group of attach points is attached; attachpoint.go decides it.
+type plan struct {
+	kind prog.ProbeKind
+	// raw is set where tracepoints of system calls became a raw or typed tracepoint of all of them; ids are the numbers
+	// that are wanted then, nil for all.
+	raw rawSyscall
+	ids []int
+}
+
+// rawSyscall says whether the context is that of the raw tracepoints sys_enter or sys_exit, though the script has
+// tracepoints of single system calls.
+type rawSyscall uint8
+
+const (
+	rawNone     rawSyscall = iota
+	rawEnter               // syscalls:sys_enter_NAME
+	rawExit                // syscalls:sys_exit_NAME
+	rawSysEnter            // raw_syscalls:sys_enter
+	rawSysExit             // raw_syscalls:sys_exit
+)
 
 // fn is one BPF function being lowered: a program, or the callback of a for-each.
 type fn struct {
@@ -53,20 +84,28 @@ type fn struct {
 	ir.Builder
 	irp     *ir.Program
 	program *check.Program
-	// point is the one attach point the code is for, nil when it serves several.
-	point *check.Point
-	ctx   ir.Value
+	// points are the attach points that the code serves; point is the one, nil when there are several.
+	points []check.Point
+	point  *check.Point
+	plan   plan
+	ctx    ir.Value
 
-	vars  map[*check.Variable]*variable
-	loops []loop
+	vars   map[*check.Variable]*variable
+	scopes []*scope
+	loops  []loop
 	// done is where a return goes: it gives back the scratch memory and ends the program.
 	done   *ir.Block
 	result ir.Value // variable: what the program returns
 
 	scratch scratchArea
-	// outer is the function that a callback belongs to; frame is the callback's pointer to what it shares with it.
-	outer *fn
-	frame ir.Value
+	// outer is the function that a callback belongs to; frame is the callback's pointer to what it shares with it, see
+	// frame.go.
+	outer  *fn
+	frame  ir.Value
+	shared *sharedFrame // of the outermost function
+
+	// absent is where a field's value goes if a pointer on the way to it is NULL, see lower_struct.go.
+	absent *absent
 }
 
 // variable is where a scratch variable is kept: in a virtual register, or in memory.
@@ -74,6 +113,8 @@ type variable struct {
 	reg   ir.Value
 	m     mem
 	inMem bool
+	// trusted says that a pointer in it is as good as when it was assigned: on the way here nothing else was.
+	trusted bool
 }
 
 // loop is an enclosing loop: where break and continue go.
@@ -96,6 +137,9 @@ func (f *fn) addr(m mem) ir.Value {
 func (f *fn) base(m mem) (ir.Value, int) {
 	if m.onSlot {
 		return f.SlotAddr(m.slot, 0), m.off
+	}
+	if m.off > 1<<14 {
+		return f.BinImm(ir.OpAdd, m.base, int64(m.off)), 0
 	}
 	return m.base, m.off
 }
@@ -128,20 +172,37 @@ func (f *fn) copy(dst, src mem, size, align int) {
 
 // The parts of lowering, by file:
 //
-//	lower_program.go  compileProgram(p *check.Program, points []check.Point): prologue, predicate, body, epilogue
-//	lower_expr.go     expr(e) value; exprTo(e, dst mem, t); cond(e, then, els); convert(v value, t) ir.Value; copyTo(dst, value, t)
-//	lower_stmt.go     block, stmt; variables; if, while, unroll, jumps
+//	driver.go         Compile: the list of passes
+//	lower_program.go  a program: prologue, predicate, body, epilogue
+//	lower_expr.go     expressions; lower_convert.go: from one type to another
+//	lower_stmt.go     statements and variables
 //	lower_range.go    for over ranges
 //	lower_context.go  args, argN, retval, reg, func, probe: what the context of each probe kind gives
-//	lower_builtin.go  pid, comm, nsecs... ; lower_call.go: functions with a value
+//	lower_syscall.go  arguments and filter of system calls behind a raw tracepoint
+//	lower_builtin.go  pid, comm, nsecs... ; lower_call.go: functions with a value; lower_table.go: those that look up names
 //	lower_struct.go   fields, dereferences, arrays, bit fields: direct loads and probe reads
-//	lower_string.go   str, comparison, search; strTo(e, dst mem, max int) ir.Value: bytes written
+//	lower_string.go   str, literals, copies; lower_compare.go: comparison and search of what is not a number
 //	lower_map.go      look-ups, assignments, delete, has_key, len
 //	lower_aggregate.go count, sum, ... hist
-//	lower_foreach.go  for over maps: callbacks
+//	lower_foreach.go  for over maps: callbacks; frame.go: what they share with their program
 //	lower_emit.go     sites and records: printf, print, ...; lower_error.go: run-time errors
-//	storage.go        where each map is kept; area.go: cells, texts, scratch
+//	storage.go        where each map is kept; area.go: cells, texts; scratch.go: memory for large values
 //	attachpoint.go    how each probe is attached (prog.Probe), families of system calls
+//
+// What they call of each other:
+//
+//	f.expr(e)           the value: a number or pointer in a register; all else in memory that may be read directly
+//	f.exprTo(e, m, t)   the value in the layout of t at m: strings zero-padded, the holes of tuples zero
+//	f.strTo(e, m, max)  a string at m, its NUL within max bytes; the result is the bytes written, NUL included (it may
+//	                    count zeroes behind the first NUL)
+//	f.convert(v, t)     a number or pointer as t
+//	f.copyTo(m, v, t)   as exprTo, of a value at hand
+//	f.truth(v)          1 or 0
+//	f.cond(e, yes, no)  branches, and leaves no current block
+//	f.block(b)          statements in a scope of their own; f.blockValue(b) with the last expression's value
+//	f.declare(v)        room for a variable, zeroed where it begins; f.varPlace(v) where it is; f.setVar(v, value)
+//	f.returnNow()       leaves the program
+//	f.callback(...)     the function of a callback, see frame.go
 
 func (l *lowerer) typeOf(e syntax.Expr) *types.Type { return l.info.Types[e] }
 
