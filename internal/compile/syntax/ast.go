@@ -44,6 +44,8 @@ type CPart struct {
 	Defines []Define // after the small preprocessor ran, see Preprocess
 	Structs []*CStruct
 	Enums   []*CEnum
+	// Typedefs are in order; Structs and Enums hold what they define under a tag.
+	Typedefs []CTypedef
 	// Includes are those that the preprocessor did not skip: they cannot be followed, only told about.
 	Includes []Include
 }
@@ -78,6 +80,14 @@ type CField struct {
 	// Def is the definition of a struct, union or enum that is defined in place; Type names it, or is nil if anonymous.
 	Def  *CStruct
 	Bits int
+}
+
+// CTypedef is typedef TYPE NAME. Def is the struct or union that is defined in place without a tag, Type is nil then.
+type CTypedef struct {
+	At
+	Name string
+	Type *TypeExpr
+	Def  *CStruct
 }
 
 // CEnum is enum NAME { A, B = 3 }.
