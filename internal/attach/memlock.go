@@ -47,7 +47,7 @@ func countsMemlock() bool {
 	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 0, Max: old.Max}); err != nil {
 		return true
 	}
-	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "sonde_memlock", Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	fd, err := bpf(unix.BPF_MAP_CREATE, &mapCreateAttr{mapType: uint32(ebpf.Array), keySize: 4, valueSize: 4, maxEntries: 1})
 	// If putting it back fails the limit stays at zero, which only raising can mend.
 	if restore := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &old); restore != nil {
 		return true
@@ -55,6 +55,6 @@ func countsMemlock() bool {
 	if err != nil {
 		return errors.Is(err, unix.EPERM)
 	}
-	m.Close()
+	unix.Close(fd)
 	return false
 }

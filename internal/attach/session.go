@@ -8,10 +8,8 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"sync"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 
 	"sonde/internal/kernel"
 	"sonde/internal/prog"
@@ -20,18 +18,50 @@ import (
 // Session is a Spec that is running. Close ends it; a process that dies without Close leaves nothing behind either,
 // because the kernel takes down what no descriptor holds any more.
 type Session struct {
-	spec  *prog.Spec
-	coll  *ebpf.Collection
-	links []io.Closer
-	stats io.Closer // nil where the kernel keeps no statistics for us
+	// Progress is told, if it is set before Attach, how many of the probes are on, or were found missing. It is not called
+	// by two goroutines at a time.
+	Progress func(done, total int)
+
+	spec     *prog.Spec
+	coll     *ebpf.Collection
+	unloaded map[string]error // why programs of a Lean Spec were left out: what they attach to is not there
+	links    []io.Closer
+	iters    map[string]iterator // by program
+	attached int
+	missing  []string
+	stats    io.Closer // nil where the kernel keeps no statistics for us
 }
 
 // Open loads the Spec's programs and maps into the kernel; nothing is attached yet. It needs CAP_BPF and CAP_PERFMON
-// (before 5.8: CAP_SYS_ADMIN) and, for CO-RE relocation, the kernel's BTF.
+// (before 5.8: CAP_SYS_ADMIN) and, for CO-RE relocation and for programs on typed tracepoints and functions, the kernel's
+// BTF. An error is a *Refused where the verifier refused a program of a Lean Spec.
 func Open(spec *prog.Spec) (*Session, error) {
 	if err := RaiseMemlock(); err != nil {
 		return nil, err
 	}
+	pinned, err := openPins(spec)
+	if err != nil {
+		return nil, err
+	}
+	defer closeMaps(pinned)
+	s := &Session{spec: spec, iters: make(map[string]iterator)}
+	if spec.Lean {
+		s.coll, s.unloaded, err = loadLean(spec, pinned)
+	} else {
+		s.coll, err = loadRelocated(spec, pinned)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.fill(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// loadRelocated loads programs that were compiled elsewhere, for types that this kernel may lay out in another way.
+func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map) (*ebpf.Collection, error) {
 	if err := roomFor(spec); err != nil {
 		return nil, err
 	}
@@ -42,11 +72,6 @@ func Open(spec *prog.Spec) (*Session, error) {
 	case err != nil && !errors.Is(err, kernel.ErrNotReduced):
 		return nil, err
 	}
-	pinned, err := openPins(spec)
-	if err != nil {
-		return nil, err
-	}
-	defer closeMaps(pinned)
 	coll, err := load(spec.Collection, ebpf.CollectionOptions{
 		Programs:        ebpf.ProgramOptions{KernelTypes: types},
 		MapReplacements: pinned,
@@ -54,69 +79,22 @@ func Open(spec *prog.Spec) (*Session, error) {
 	if err != nil {
 		return nil, loadError(spec.Name, err)
 	}
-	s := &Session{spec: spec, coll: coll}
-	if err := s.fill(); err != nil {
-		s.Close()
-		return nil, err
-	}
-	return s, nil
+	return coll, nil
 }
 
-// Attach puts the programs on their probes, in the order of the Spec. Where it fails, Close still has to be called.
-func (s *Session) Attach() error {
-	if c, err := ebpf.EnableStats(uint32(statsRunTime)); err == nil {
-		s.stats = c
-	}
-	for _, p := range s.spec.Probes {
-		program := s.coll.Programs[p.Program]
-		if program == nil {
-			return fmt.Errorf("%s: no program %q for probe %s", s.spec.Name, p.Program, p.Name)
-		}
-		l, err := attachOne(p, program)
-		if err != nil {
-			return err
-		}
-		s.links = append(s.links, l)
-	}
-	return nil
-}
+// Attached says on how many probes of the Spec there is a program now, a probe on many functions counted once.
+func (s *Session) Attached() int { return s.attached }
 
-func attachOne(p prog.Probe, program *ebpf.Program) (io.Closer, error) {
-	switch p.Kind {
-	case prog.RawTracepoint:
-		l, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: p.Name, Program: program})
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("raw tracepoint %s: this kernel has none of that name", p.Name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("raw tracepoint %s: %w", p.Name, refusal(err))
-		}
-		return l, nil
-	case prog.Tracepoint:
-		// Not the library's link: that finds no tracefs that is mounted privately.
-		id, err := kernel.TracepointID(p.Group, p.Name)
-		if err != nil {
-			return nil, err
-		}
-		event, err := openTracepoint(id, program)
-		if err != nil {
-			return nil, fmt.Errorf("tracepoint %s:%s: %w", p.Group, p.Name, refusal(err))
-		}
-		return event, nil
-	}
-	return nil, fmt.Errorf("probe %s: kind %d is not known", p.Name, p.Kind)
-}
+// Missing returns one line for each probe that could not be attached and is to be warned of, in the order of the Spec.
+func (s *Session) Missing() []string { return s.missing }
 
 // Detach takes all programs off their probes at once: some kinds of link wait for an RCU grace period each.
 // Maps and programs stay, so that what is left in them can be read.
 func (s *Session) Detach() error {
 	errs := make([]error, len(s.links))
-	var wg sync.WaitGroup
-	for i, l := range s.links {
-		wg.Go(func() { errs[i] = l.Close() })
-	}
-	wg.Wait()
-	s.links = nil
+	inParallel(len(s.links), closersAtOnce, func(i int) { errs[i] = s.links[i].Close() })
+	s.links, s.attached = nil, 0
+	clear(s.iters)
 	return errors.Join(errs...)
 }
 
