@@ -3,7 +3,7 @@
 package codegen
 
 import (
-	"errors"
+	"sort"
 
 	"github.com/cilium/ebpf/asm"
 
@@ -14,7 +14,19 @@ import (
 type Code struct {
 	Instructions asm.Instructions
 	Positions    []int32
+
+	raws []int32 // raw index of each instruction
 }
 
-// Generate makes code for p. Maps are referred to by name (asm.Instruction.WithReference).
-func Generate(p *ir.Program) (*Code, error) { return nil, errors.New("not built") }
+// Position is the byte offset in the source of the instruction that the kernel numbers raw, -1 if it has none: in the
+// verifier's log a 64-bit constant counts as two.
+func (c *Code) Position(raw int) int32 {
+	i := sort.Search(len(c.raws), func(i int) bool { return int(c.raws[i]) > raw }) - 1
+	if i < 0 || i >= len(c.Positions) {
+		return -1
+	}
+	return c.Positions[i]
+}
+
+// Generate makes code for p. Maps are referred to by name (asm.Instruction.WithReference), functions by symbol.
+func Generate(p *ir.Program) (*Code, error) { return generate(p, noFault) }
