@@ -32,6 +32,9 @@ type shownName struct{ name, mangled string }
 
 // bytes is about what the table takes of memory.
 func (t *table) bytes() int {
+	if t == nil {
+		return 0
+	}
 	return len(t.functions)*16 + len(t.names)
 }
 
@@ -47,7 +50,6 @@ func (t *table) find(addr uint64) (index int, found bool) {
 		return 1
 	})
 	nearest := after - 1
-	// A label of assembly has no size and may lie inside a function that has one.
 	for i := nearest; i >= 0 && i > nearest-maxNested; i-- {
 		if f := t.functions[i]; f.size != 0 && addr-f.addr < uint64(f.size) {
 			return i, true
@@ -114,23 +116,22 @@ func (b *tableBuilder) add(addr, size uint64, name []byte, rank uint32) {
 	b.names = append(append(b.names, name...), 0)
 }
 
-// table sorts what was collected and keeps one function an address. The builder is used up.
+// table sorts what was collected and keeps one function an address. Labels inside a function go: they have no size and would
+// seem to reach behind its end. The builder is used up.
 func (b *tableBuilder) table() *table {
 	slices.SortFunc(b.functions, b.compare)
-	t := &table{}
-	kept, names := 0, 0
-	for i, f := range b.functions {
-		if i == 0 || f.addr != b.functions[i-1].addr {
-			kept++
-			names += len(zeroEnded(b.names[f.name:])) + 1
-		}
-	}
-	t.functions = make([]function, 0, kept)
-	t.names = make([]byte, 0, names)
-	for i, f := range b.functions {
-		if i > 0 && f.addr == b.functions[i-1].addr {
+	kept, names := b.functions[:0], 0
+	var last, covered uint64 // the address kept last, and up to where functions with a size reach
+	for _, f := range b.functions {
+		if len(kept) > 0 && f.addr == last || f.size == 0 && f.addr < covered {
 			continue
 		}
+		last, covered = f.addr, max(covered, f.addr+uint64(f.size))
+		kept = append(kept, f)
+		names += len(zeroEnded(b.names[f.name:])) + 1
+	}
+	t := &table{functions: make([]function, 0, len(kept)), names: make([]byte, 0, names)}
+	for _, f := range kept {
 		name := zeroEnded(b.names[f.name:])
 		f.name = uint32(len(t.names))
 		t.names = append(append(t.names, name...), 0)

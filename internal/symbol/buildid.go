@@ -1,0 +1,81 @@
+package symbol
+
+import (
+	"bytes"
+	"encoding/hex"
+	"path/filepath"
+)
+
+// ByBuildID names the byte at an offset of the file with a build ID, as the kernel gives them in stacks: among the files of
+// processes observed, else where the system keeps files by build ID.
+func (p *Processes) ByBuildID(id [20]byte, offset uint64) Frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, known := p.byBuildID[id]
+	if !known {
+		f = p.files.withBuildID(id)
+		if f == nil {
+			f = p.files.openByBuildID(id)
+		}
+		// A later process may map it, so that it was not found is not kept.
+		if f != nil && len(p.byBuildID) < maxKnown {
+			p.byBuildID[id] = f
+		}
+	}
+	if f == nil {
+		return Frame{}
+	}
+	frame, _, _ := p.files.frame(f, offset)
+	frame.Module = f.path
+	return frame
+}
+
+func (fs *files) withBuildID(id [20]byte) *file {
+	for _, f := range fs.known {
+		fs.parse(f)
+		if sameBuild(f.buildID, id) {
+			return f
+		}
+	}
+	return nil
+}
+
+// sameBuild compares with an ID as the kernel gives it: a short one is filled up with zeros.
+func sameBuild(of []byte, id [20]byte) bool {
+	var padded [20]byte
+	return len(of) > 0 && len(of) <= len(padded) && copy(padded[:], of) > 0 && padded == id
+}
+
+// openByBuildID finds the file itself, or a debug file that still tells how the file was mapped.
+func (fs *files) openByBuildID(id [20]byte) *file {
+	full := hex.EncodeToString(id[:])
+	short := hex.EncodeToString(bytes.TrimRight(id[:], "\x00"))
+	for _, root := range fs.debug {
+		for _, text := range []string{full, short} {
+			if len(text) < 4 {
+				continue
+			}
+			path := filepath.Join(root, ".build-id", text[:2], text[2:])
+			for _, candidate := range []string{path, path + ".debug"} {
+				f, info, err := openRegular(candidate)
+				if err != nil {
+					continue
+				}
+				held := fs.hold(f, info, candidate)
+				if fs.parse(held); sameBuild(held.buildID, id) && mappedSomewhere(held.segments) {
+					return held
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func mappedSomewhere(segments []segment) bool {
+	for _, s := range segments {
+		if s.exec && s.fileSize > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,227 @@
+package symbol
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	maxProcesses = 1 << 14
+	maxPrograms  = 4 // of those that one process ID has executed
+	// How often a lookup by itself looks whether the process is still the same.
+	checkEvery = 50 * time.Millisecond
+	// Reading maps again takes at most this part of the time: one in.
+	rereadShare = 10
+)
+
+// Processes names addresses of processes. What was observed of a process stays known when it has ended; the files that it
+// mapped are kept open until they are read, so that they may be deleted. Methods may be called by several goroutines.
+type Processes struct {
+	mu        sync.Mutex
+	known     map[uint32]*process
+	files     *files
+	vdso      vdso
+	jits      jits
+	probes    []*file
+	clock     uint64
+	byBuildID map[[20]byte]*file
+}
+
+// process is all that had the same process ID.
+type process struct {
+	images  []*memory // by programs executed, the newest last
+	ended   bool
+	checked time.Time
+	used    uint64 // by Processes.clock
+}
+
+// NewProcesses returns Processes that know none yet. Close releases their files.
+func NewProcesses() *Processes {
+	return &Processes{known: map[uint32]*process{}, files: newFiles(), byBuildID: map[[20]byte]*file{}}
+}
+
+// Close forgets all processes and closes their files.
+func (p *Processes) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.files.closeAll()
+	for pid := range p.known {
+		p.drop(pid)
+	}
+}
+
+// Observe takes note of what a process maps, so that its addresses can be named later, when it may have ended. Called
+// again it looks, for the price of one small read, whether the process is still the same and runs the same program. The
+// error wraps os.ErrNotExist if there is no such process any more.
+func (p *Processes) Observe(pid uint32) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err := p.observe(pid)
+	return err
+}
+
+// Forget drops a process. The tables of its files stay for others.
+func (p *Processes) Forget(pid uint32) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(pid)
+}
+
+// Lookup names an address of a process: in the program that it runs, else in those it ran before, else in the files of
+// SetProbeFile.
+func (p *Processes) Lookup(pid uint32, addr uint64) Frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := p.known[pid]
+	if known == nil || !known.ended && time.Since(known.checked) >= checkEvery {
+		if again, err := p.observe(pid); err == nil {
+			known = again
+		}
+	}
+	if known != nil {
+		if frame, found := p.find(known, addr); found {
+			return frame
+		}
+		if newest := known.newest(); !known.ended && newest.reread(p, pid) {
+			if frame, found := p.find(known, addr); found {
+				return frame
+			}
+		}
+	}
+	return p.probeFrame(addr)
+}
+
+// SetProbeFile says where addresses of processes are looked up that ended before they were observed: in the files that
+// probes are attached to. It can be right only for files whose addresses are fixed; position independent ones name nothing.
+func (p *Processes) SetProbeFile(paths ...string) error {
+	var probes []*file
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, path := range paths {
+		path, err := realPath(path)
+		if err != nil {
+			return err
+		}
+		f, info, err := openRegular(path)
+		if err != nil {
+			return err
+		}
+		held := p.files.hold(f, info, path)
+		p.files.parse(held)
+		if len(held.segments) == 0 {
+			return fmt.Errorf("%s: not an ELF program", path)
+		}
+		probes = append(probes, held)
+	}
+	p.probes = probes
+	return nil
+}
+
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+func (p *Processes) probeFrame(addr uint64) Frame {
+	for _, f := range p.probes {
+		if !f.fixed {
+			continue
+		}
+		p.files.load(f)
+		if frame, found := f.functions.frame(addr); found {
+			frame.Module = f.path
+			return frame
+		}
+	}
+	return Frame{}
+}
+
+// observe returns what is known of a process that exists.
+func (p *Processes) observe(pid uint32) (*process, error) {
+	known := p.known[pid]
+	birth, err := readBirth(pid)
+	if err == nil && birth.address == 0 {
+		err = fmt.Errorf("process %d: %w", pid, errNoMemory)
+	}
+	if err != nil {
+		if known != nil && (errors.Is(err, os.ErrNotExist) || errors.Is(err, errNoMemory)) {
+			known.ended = true
+		}
+		return known, err
+	}
+	p.clock++
+	if known == nil {
+		p.makeRoom()
+		known = &process{}
+	}
+	known.used, known.checked = p.clock, time.Now()
+	if newest := known.newest(); newest != nil && newest.birth == birth {
+		known.ended = false
+		return known, nil
+	}
+	image, err := p.readMemory(pid)
+	if err != nil {
+		return known, err
+	}
+	if len(known.images) == maxPrograms {
+		p.jits.close(&known.images[0].jit)
+		known.images = slices.Delete(known.images, 0, 1)
+	}
+	known.images = append(known.images, image)
+	known.ended = false
+	p.known[pid] = known
+	return known, nil
+}
+
+// makeRoom forgets the processes that were not observed for longest.
+func (p *Processes) makeRoom() {
+	if len(p.known) < maxProcesses {
+		return
+	}
+	pids := make([]uint32, 0, len(p.known))
+	for pid := range p.known {
+		pids = append(pids, pid)
+	}
+	slices.SortFunc(pids, func(x, y uint32) int { return order(p.known[x].used < p.known[y].used) })
+	for _, pid := range pids[:len(pids)/4] {
+		p.drop(pid)
+	}
+}
+
+func (p *Processes) drop(pid uint32) {
+	if known := p.known[pid]; known != nil {
+		for _, image := range known.images {
+			p.jits.close(&image.jit)
+		}
+		delete(p.known, pid)
+	}
+}
+
+// find looks in all programs that had the process ID, the newest first. Found is also what lies in a file without a name.
+func (p *Processes) find(known *process, addr uint64) (nearest Frame, found bool) {
+	for _, image := range slices.Backward(known.images) {
+		frame, ok := image.frame(p, addr)
+		if frame.Ok {
+			return frame, true
+		}
+		if ok && !found {
+			nearest, found = frame, true
+		}
+	}
+	return nearest, found
+}
+
+func (known *process) newest() *memory {
+	if len(known.images) == 0 {
+		return nil
+	}
+	return known.images[len(known.images)-1]
+}
