@@ -178,11 +178,17 @@ func (b *BTFTypes) Sizeof(id uint32) (size int, ok bool) {
 
 // Field finds a member of a struct or union by its name, also in members without a name; its BitOffset is from the start
 // of the outermost.
-func (b *BTFTypes) Field(id uint32, name string) (CMember, bool) { return b.field(id, name, 0) }
+func (b *BTFTypes) Field(id uint32, name string) (CMember, bool) {
+	looks := maxFieldLooks
+	return b.field(id, name, &looks)
+}
 
-func (b *BTFTypes) field(id uint32, name string, depth int) (CMember, bool) {
+// maxFieldLooks bounds how many members without a name are looked into, for damaged types can contain themselves.
+const maxFieldLooks = 1000
+
+func (b *BTFTypes) field(id uint32, name string, looks *int) (CMember, bool) {
 	t := b.Resolve(id)
-	if t == nil || name == "" || depth > maxTypeDepth {
+	if *looks--; t == nil || name == "" || *looks < 0 {
 		return CMember{}, false
 	}
 	if i := slices.IndexFunc(t.Members, func(m CMember) bool { return m.Name == name }); i >= 0 {
@@ -192,7 +198,7 @@ func (b *BTFTypes) field(id uint32, name string, depth int) (CMember, bool) {
 		if outer.Name != "" {
 			continue
 		}
-		if m, ok := b.field(outer.Type, name, depth+1); ok {
+		if m, ok := b.field(outer.Type, name, looks); ok {
 			m.BitOffset += outer.BitOffset
 			return m, true
 		}
