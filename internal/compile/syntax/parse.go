@@ -99,12 +99,19 @@ func (p *parser) failAt(at Span, message, hint string) {
 	}
 	switch p.tok.kind {
 	case tokOpenString:
+		p.unclosed = p.unclosed || strings.Contains(p.word(), "}")
 		at, message, hint = p.tokSpan(), "the string has no closing quote", "a string ends on the line it starts on; write \\n for a new line"
 	case tokIllegal:
 		if p.hasPrefix(p.tok.start, "/*") {
+			p.unclosed = true
 			at, message, hint = Span{at.Start, at.Start + 2}, "the comment is not closed", "write */ where it ends"
-		} else if p.text[p.tok.start] == '\'' {
+			break
+		}
+		switch p.text[p.tok.start] {
+		case '\'':
 			message, hint = "characters in single quotes are not supported", `write the number, or "x"[0]`
+		case '#':
+			message, hint = "preprocessor lines must stand before everything else", "move it to the top of the script"
 		}
 	}
 	p.report(at, message, hint)
@@ -162,12 +169,14 @@ func (p *parser) expect(k kind, where string) bool {
 	return false
 }
 
-// expected fails for something missing. If the next token is on another line, the error is at the end of this one.
+// expected fails for something missing. If that is a closing mark and the next token is on another line, the error is
+// at the end of this one.
 func (p *parser) expected(what, where string) {
+	closing := strings.ContainsAny(what, ";)]")
 	if where != "" {
 		what += " " + where
 	}
-	if p.prevEnd > 0 && p.prevEnd <= p.tok.start && strings.Contains(string(p.text[p.prevEnd:p.tok.start]), "\n") {
+	if closing && p.prevEnd > 0 && p.prevEnd <= p.tok.start && strings.Contains(string(p.text[p.prevEnd:p.tok.start]), "\n") {
 		p.failAt(p.span(p.prevEnd-1, p.prevEnd), "expected "+what, "")
 		return
 	}
