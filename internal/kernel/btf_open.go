@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
 // OpenBTF reads types from a file that holds nothing but BTF, as those in /sys/kernel/btf do. The types of modules are then
@@ -36,6 +37,11 @@ func openTypes(path string, base *BTFTypes) (*BTFTypes, error) {
 	b.dir = filepath.Dir(path)
 	return b, nil
 }
+
+// RunningTypes returns the types of the running kernel, which are read once for the process.
+func RunningTypes() (*BTFTypes, error) { return runningTypes() }
+
+var runningTypes = sync.OnceValues(func() (*BTFTypes, error) { return OpenBTF(VmlinuxBTF) })
 
 // ParseBTF reads types from raw BTF, which must not be changed afterwards.
 func ParseBTF(raw []byte) (*BTFTypes, error) {

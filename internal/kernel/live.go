@@ -58,7 +58,11 @@ func newLive(trials Trials, root string, traces func() (string, error)) *live {
 	l.possible = sync.OnceValue(func() int { return countCPUs(root, "possible") })
 	l.online = sync.OnceValue(func() int { return countCPUs(root, "online") })
 	l.types = sync.OnceValue(func() *BTFTypes {
-		b, err := OpenBTF(l.path(VmlinuxBTF))
+		open := RunningTypes
+		if root != "/" {
+			open = func() (*BTFTypes, error) { return OpenBTF(l.path(VmlinuxBTF)) }
+		}
+		b, err := open()
 		if err != nil {
 			return nil
 		}
