@@ -20,6 +20,8 @@ type Options struct {
 	Warnings bool
 	// NoOptimize keeps attach points and code as written.
 	NoOptimize bool
+	// ChildPID is the process of -c, for cpid; 0 if there is none.
+	ChildPID int
 	// RingSize is the size of the ring in bytes, 0 for the default.
 	RingSize int
 }
@@ -39,8 +41,10 @@ type Program struct {
 	Signals    []SignalProgram
 	// Points are the attach points as shown: "kprobe:vfs_read".
 	Points []string
-	// Iter is the program of an iter probe, whose output is text; "" if there is none.
-	Iter string
+	// Iter are the programs of iter probes: they run while their text is read.
+	Iter []string
+	// Positions leads from a program's instructions to the source: byte offsets, -1 for none.
+	Positions map[string][]int32
 	// Choices are the optimisations that changed how a probe is attached, one line each, for -v.
 	Choices []string
 	// Stages are the text forms of the phases, filled on demand.
@@ -135,3 +139,11 @@ type Map struct {
 
 // Value layouts of aggregates, per CPU: Count, Sum u64; Min, Max {u64 value, u64 set}; Avg, Stats {u64 total, u64 count};
 // Hist, LHist: u64 buckets.
+
+// Position is where in the source the instruction of a program comes from, by its index; NoPos if that is not known.
+func (p *Program) Position(program string, insn int) syntax.Pos {
+	if at := p.Positions[program]; insn >= 0 && insn < len(at) {
+		return syntax.Pos(at[insn])
+	}
+	return syntax.NoPos
+}

@@ -46,6 +46,7 @@ func (l *lowerer) assemble(programs []lowered) {
 		LostReasons: LostReasons,
 		Lean:        true,
 	}
+	l.out.Positions = make(map[string][]int32, len(programs))
 	maps := spec.Collection.Maps
 	maps[mapRing] = &ebpf.MapSpec{Name: mapRing, Type: ebpf.RingBuf, MaxEntries: uint32(l.ringSize())}
 	maps[mapCounters] = &ebpf.MapSpec{Name: mapCounters, Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 72, MaxEntries: 1}
@@ -79,6 +80,7 @@ func (l *lowerer) assemble(programs []lowered) {
 		p.Type, p.AttachType, p.AttachTo = programType(b)
 		spec.Collection.Programs[b.name] = p
 		spec.Probes = append(spec.Probes, l.probes(b.name, b.check, b.points, b.plan)...)
+		l.out.Positions[b.name] = b.code.Positions
 		l.list(b)
 	}
 	l.out.Spec, l.out.Config, l.out.Help = spec, l.info.Config, l.info.Help
@@ -97,7 +99,7 @@ func (l *lowerer) list(b lowered) {
 			l.out.Signals = append(l.out.Signals, SignalProgram{Signal: pt.Name, Program: b.name})
 		}
 	case check.Iter:
-		l.out.Iter = b.name
+		l.out.Iter = append(l.out.Iter, b.name)
 	}
 	for _, pt := range b.points {
 		l.out.Points = append(l.out.Points, pt.Text)
