@@ -86,12 +86,13 @@ type outcome struct {
 
 // attachEvent attaches the programs of one event, one after the other.
 func (s *Session) attachEvent(a *attaching, e event) {
+	fromLast := len(e.probes) > 1 && lastRunsFirst(e.key.kind)
 	for n := range e.probes {
 		if a.failed.Load() {
 			return
 		}
 		i := e.probes[n]
-		if lastRunsFirst(e.key.kind) {
+		if fromLast {
 			i = e.probes[len(e.probes)-1-n]
 		}
 		p := &s.spec.Probes[i]

@@ -53,7 +53,7 @@ func loadProgram(name string, spec *ebpf.ProgramSpec, maps map[string]*ebpf.Map,
 	}
 	var code bytes.Buffer
 	code.Grow(int(insns.Size()))
-	if err := insns.Marshal(&code, binary.NativeEndian); err != nil {
+	if err := insns.Marshal(&code, binary.LittleEndian); err != nil {
 		return nil, fmt.Errorf("program %s: %w", name, err)
 	}
 	license, err := unix.BytePtrFromString(spec.License)
