@@ -36,7 +36,7 @@ func (r Root) Headers(ctx context.Context, release string, log io.Writer) error 
 	const script = `cd "$1" && export APT_CONFIG="$1/apt.conf" && shift && apt-get -q update && apt-get -q download "$@"`
 	args := append([]string{r.Dir, "/bin/sh", "-c", script, "sh", inside}, packages...)
 	if out, err := exec.CommandContext(ctx, "chroot", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("no headers for kernel %s in %s (an old guest kernel: remove it from the cache): %w: %s", release, suite, err, lastLines(out, 2))
+		return fmt.Errorf("no headers for kernel %s in %s (an old guest kernel: remove it from the cache): %w: %s", release, r.Suite.Name, err, lastLines(out, 2))
 	}
 	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
 	if err != nil {

@@ -16,19 +16,27 @@ import (
 
 // Root is a small Debian system with the tools in it.
 type Root struct {
-	Dir string
+	Dir   string
+	Suite Suite
 }
 
-// suite has the newest versions of the peers; whoever compares should compare with those.
-const suite = "sid"
+// Suite is a release of Debian, and what is taken from it.
+type Suite struct {
+	Name     string
+	Packages []string
+}
 
-// Packages are the Debian packages the peers come from.
-var Packages = []string{"bpftrace", "libbpf-tools", "bpfcc-tools"}
+var (
+	// Newest has the newest versions of the peers; whoever compares should compare with those.
+	Newest = Suite{"sid", []string{"bpftrace", "libbpf-tools", "bpfcc-tools"}}
+	// Stable has the bpftrace that most hosts have.
+	Stable = Suite{"bookworm", []string{"bpftrace"}}
+)
 
 // recipeFile, in the root, says how the root was made. It is written last.
 const recipeFile = "sonde-recipe"
 
-func recipe() string { return suite + " with " + strings.Join(Packages, ", ") + "\n" }
+func (s Suite) recipe() string { return s.Name + " with " + strings.Join(s.Packages, ", ") + "\n" }
 
 // CacheDir returns the directory for what is fetched once: $SONDE_CACHE, or sonde below the user's cache directory.
 func CacheDir() (string, error) {
@@ -44,16 +52,16 @@ func CacheDir() (string, error) {
 
 // Ensure returns the root below the cache directory, making it when it is not there; progress goes to log. To have
 // newer versions of the peers, remove the directory.
-func Ensure(ctx context.Context, log io.Writer) (Root, error) {
+func Ensure(ctx context.Context, suite Suite, log io.Writer) (Root, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return Root{}, err
 	}
-	root := Root{Dir: filepath.Join(cache, "peers", suite)}
-	if have, err := os.ReadFile(filepath.Join(root.Dir, recipeFile)); err == nil && string(have) == recipe() {
+	root := Root{Dir: filepath.Join(cache, "peers", suite.Name), Suite: suite}
+	if have, err := os.ReadFile(filepath.Join(root.Dir, recipeFile)); err == nil && string(have) == suite.recipe() {
 		return root, nil
 	}
-	fmt.Fprintf(log, "peers: unpacking Debian %s into %s\n", strings.TrimSpace(recipe()), root.Dir)
+	fmt.Fprintf(log, "peers: unpacking Debian %s into %s\n", strings.TrimSpace(suite.recipe()), root.Dir)
 	half := root.Dir + ".half"
 	for _, old := range []string{half, root.Dir} {
 		if err := os.RemoveAll(old); err != nil {
@@ -63,21 +71,21 @@ func Ensure(ctx context.Context, log io.Writer) (Root, error) {
 	if err := os.MkdirAll(filepath.Dir(half), 0o755); err != nil {
 		return Root{}, err
 	}
-	if err := debootstrap(ctx, half); err != nil {
+	if err := debootstrap(ctx, suite, half); err != nil {
 		return Root{}, err
 	}
-	if err := os.WriteFile(filepath.Join(half, recipeFile), []byte(recipe()), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(half, recipeFile), []byte(suite.recipe()), 0o644); err != nil {
 		return Root{}, err
 	}
 	return root, os.Rename(half, root.Dir)
 }
 
-func debootstrap(ctx context.Context, dir string) error {
+func debootstrap(ctx context.Context, suite Suite, dir string) error {
 	mirror, err := Mirror()
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(Packages, ","), suite, dir, mirror)
+	cmd := exec.CommandContext(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(suite.Packages, ","), suite.Name, dir, mirror)
 	if p := proxy(); p != "" && os.Getenv("http_proxy") == "" {
 		cmd.Env = append(os.Environ(), "http_proxy="+p)
 	}
@@ -97,9 +105,9 @@ func lastLines(out []byte, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], " | ")
 }
 
-// Versions returns the versions of Packages, by package.
+// Versions returns the versions of the suite's packages, by package.
 func (r Root) Versions() (map[string]string, error) {
-	args := append([]string{"--admindir=" + filepath.Join(r.Dir, "var/lib/dpkg"), "-W", "-f=${Package} ${Version}\n"}, Packages...)
+	args := append([]string{"--admindir=" + filepath.Join(r.Dir, "var/lib/dpkg"), "-W", "-f=${Package} ${Version}\n"}, r.Suite.Packages...)
 	out, err := exec.Command("dpkg-query", args...).Output()
 	if err != nil {
 		return nil, fmt.Errorf("versions of the peers: %w", err)

@@ -130,7 +130,7 @@ func choose(flag, list string, all []string) ([]string, error) {
 func measureAll(o options, out, errs io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root, err := peers.Ensure(ctx, errs)
+	root, err := peers.Ensure(ctx, peers.Newest, errs)
 	if err != nil {
 		return err
 	}
