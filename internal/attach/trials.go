@@ -143,7 +143,7 @@ func tryHelper(kind ebpf.ProgramType, helper uint32) bool {
 }
 
 // refusedCalls are what verifiers have said of a helper that the program may not call, from 5.10 to 7.2.
-var refusedCalls = []string{"unknown func", "invalid func", "cannot use helper", "is not allowed", "cannot call GPL", "might sleep"}
+var refusedCalls = []string{"unknown func", "invalid func", "cannot use helper", "is not allowed", "cannot call GPL", "might sleep", "sleepable"}
 
 func mayCall(program trialProgram) bool {
 	log := make([]byte, 16<<10)
