@@ -23,42 +23,68 @@ func (p *parser) cPart(i int) (*CPart, int) {
 }
 
 // cItemEnd is the end of the preprocessor line or C definition at i: -1 if there is none.
-func (p *parser) cItemEnd(i int) int {
-	if p.at(i) == '#' {
-		return p.directiveEnd(i)
+func (s *scanner) cItemEnd(i int) int {
+	if s.at(i) == '#' {
+		return s.conditionalEnd(i)
 	}
-	word := string(p.text[i:p.identEnd(i)])
-	after := p.layoutEnd(i+len(word), nil)
+	word := string(s.text[i:s.identEnd(i)])
+	after := s.layoutEnd(i+len(word), nil)
 	switch word {
 	case "typedef":
-		if after > i+len(word) && isIdentStart(p.at(after)) {
-			return p.cDeclEnd(after)
+		if after > i+len(word) && isIdentStart(s.at(after)) {
+			return s.cDeclEnd(after)
 		}
 	case "struct", "union", "enum":
-		if c := p.at(after); c == '{' || after > i+len(word) && isIdentStart(c) {
-			return p.cDefinitionEnd(after)
+		if c := s.at(after); c == '{' || after > i+len(word) && isIdentStart(c) {
+			return s.cDefinitionEnd(after)
 		}
 	}
 	return -1
 }
 
+// conditionalEnd is the end of a preprocessor line; of an #if, that of its #endif, as anything may stand between them.
+func (s *scanner) conditionalEnd(i int) int {
+	first := s.directiveEnd(i)
+	depth := 0
+	for at := i; at < len(s.text); at = s.lineEnd(at) + 1 {
+		for at < len(s.text) && isSpace(s.text[at]) {
+			at++
+		}
+		if s.at(at) != '#' {
+			continue
+		}
+		for at++; s.at(at) == ' ' || s.at(at) == '\t'; at++ {
+		}
+		switch string(s.text[at:s.identEnd(at)]) {
+		case "if", "ifdef", "ifndef":
+			depth++
+		case "endif":
+			depth--
+		}
+		if depth <= 0 {
+			return s.directiveEnd(at)
+		}
+	}
+	return first
+}
+
 // lineEnd is the offset of the newline after i.
-func (p *parser) lineEnd(i int) int {
-	for i < len(p.text) && p.text[i] != '\n' {
+func (s *scanner) lineEnd(i int) int {
+	for i < len(s.text) && s.text[i] != '\n' {
 		i++
 	}
 	return i
 }
 
 // directiveEnd is the end of a preprocessor line, with the lines that a backslash joins to it.
-func (p *parser) directiveEnd(i int) int {
+func (s *scanner) directiveEnd(i int) int {
 	for {
-		end := p.lineEnd(i)
+		end := s.lineEnd(i)
 		last := end
-		if last > i && p.text[last-1] == '\r' {
+		if last > i && s.text[last-1] == '\r' {
 			last--
 		}
-		if end >= len(p.text) || last == i || p.text[last-1] != '\\' {
+		if end >= len(s.text) || last == i || s.text[last-1] != '\\' {
 			return end
 		}
 		i = end + 1
@@ -66,29 +92,29 @@ func (p *parser) directiveEnd(i int) int {
 }
 
 // cDefinitionEnd is the end of `NAME { ... } attributes ;` at i.
-func (p *parser) cDefinitionEnd(i int) int {
-	i = p.layoutEnd(p.identEnd(i), nil)
-	if p.at(i) == ';' {
+func (s *scanner) cDefinitionEnd(i int) int {
+	i = s.layoutEnd(s.identEnd(i), nil)
+	if s.at(i) == ';' {
 		return i + 1
 	}
-	if p.at(i) != '{' {
+	if s.at(i) != '{' {
 		return -1
 	}
-	if i = p.cSkip(i); i < 0 {
-		return len(p.text) // Preprocess tells that it is not closed
+	if i = s.cSkip(i); i < 0 {
+		return len(s.text) // Preprocess tells that it is not closed
 	}
 	end := i
 	for {
-		i = p.layoutEnd(i, nil)
+		i = s.layoutEnd(i, nil)
 		switch {
-		case p.at(i) == ';':
+		case s.at(i) == ';':
 			return i + 1
-		case p.hasPrefix(i, "__attribute__"):
-			i = p.layoutEnd(i+len("__attribute__"), nil)
-			if p.at(i) != '(' {
+		case s.hasPrefix(i, "__attribute__"):
+			i = s.layoutEnd(i+len("__attribute__"), nil)
+			if s.at(i) != '(' {
 				return end
 			}
-			if i = p.cSkip(i); i < 0 {
+			if i = s.cSkip(i); i < 0 {
 				return end
 			}
 			end = i
@@ -99,28 +125,28 @@ func (p *parser) cDefinitionEnd(i int) int {
 }
 
 // cDeclEnd is the end of a declaration: after its ';'.
-func (p *parser) cDeclEnd(i int) int {
-	for i < len(p.text) {
-		switch p.text[i] {
+func (s *scanner) cDeclEnd(i int) int {
+	for i < len(s.text) {
+		switch s.text[i] {
 		case ';':
 			return i + 1
 		case '{', '(':
-			if i = p.cSkip(i); i < 0 {
-				return len(p.text)
+			if i = s.cSkip(i); i < 0 {
+				return len(s.text)
 			}
 			continue
 		}
 		i++
 	}
-	return len(p.text)
+	return len(s.text)
 }
 
 // cSkip is the offset after the bracket that closes the one at i, not looking into comments and quotes; -1 if none does.
-func (p *parser) cSkip(i int) int {
+func (s *scanner) cSkip(i int) int {
 	depth := 0
-	for i < len(p.text) {
-		i = p.layoutEnd(i, nil)
-		switch c := p.at(i); c {
+	for i < len(s.text) {
+		i = s.layoutEnd(i, nil)
+		switch c := s.at(i); c {
 		case '{', '(':
 			depth++
 		case '}', ')':
@@ -128,8 +154,8 @@ func (p *parser) cSkip(i int) int {
 				return i + 1
 			}
 		case '"', '\'':
-			for i++; i < len(p.text) && p.text[i] != c && p.text[i] != '\n'; i++ {
-				if p.text[i] == '\\' {
+			for i++; i < len(s.text) && s.text[i] != c && s.text[i] != '\n'; i++ {
+				if s.text[i] == '\\' {
 					i++
 				}
 			}

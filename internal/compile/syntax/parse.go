@@ -33,7 +33,13 @@ func Parse(src *Source) (*Program, []Diagnostic) {
 // ParseExpr reads text, which stands at offset in src, as one expression. Without diagnostics the expression is the
 // whole of text.
 func ParseExpr(src *Source, offset Pos, text string) (Expr, []Diagnostic) {
-	p := &parser{scanner: scanner{text: []byte(text), base: offset}}
+	return parseExpr(offset, text, false)
+}
+
+// parseExpr is ParseExpr; in the value of a #define, (name)-1 subtracts, as the name is another #define's more often
+// than a type's.
+func parseExpr(offset Pos, text string, define bool) (Expr, []Diagnostic) {
+	p := &parser{scanner: scanner{text: []byte(text), base: offset}, define: define}
 	if len(text) > maxSource {
 		p.report(Span{offset, offset}, "the expression is too long", "")
 		return p.badExpr(), p.diags
@@ -59,6 +65,7 @@ type parser struct {
 	depth   int
 	diags   []Diagnostic
 
+	define   bool            // this is the value of a #define
 	unclosed bool            // a missing '}' has been told about, for this declaration
 	params   map[string]bool // identifier parameters of the macro being read: they name no types
 }

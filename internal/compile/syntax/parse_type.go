@@ -1,6 +1,9 @@
 package syntax
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // typeNames are the names that are types wherever they stand. All other names become types only where nothing else
 // can be meant.
@@ -24,7 +27,7 @@ var notTypes = map[string]bool{
 
 // isNotType tells whether a name in parentheses is a value.
 func (p *parser) isNotType(name string) bool {
-	if notTypes[name] || p.params[name] {
+	if notTypes[name] || p.params[name] || p.define && !typeNames[name] && !strings.HasSuffix(name, "_t") {
 		return true
 	}
 	for _, prefix := range []string{"arg", "sarg"} {
@@ -143,7 +146,19 @@ func (p *parser) typeOrExpr() (*TypeExpr, Expr) {
 	if ends && (s.tagged || s.pointer || s.builtin) || p.is("struct") || p.is("union") || p.is("enum") {
 		return p.typeExpr(), nil
 	}
-	return nil, p.expr()
+	x := p.expr()
+	if name, ok := x.(*Ident); ok && (typeNames[name.Name] || cWords[name.Name]) && !p.failed { // in parentheses of its own
+		return &TypeExpr{At: name.At, Name: arithmeticNameOf(name.Name)}, nil
+	}
+	return nil, x
+}
+
+// arithmeticNameOf is the one spelling of a name of one word.
+func arithmeticNameOf(word string) string {
+	if cWords[word] {
+		return arithmeticName([]string{word})
+	}
+	return word
 }
 
 // typeExpr reads a type.
@@ -178,23 +193,21 @@ func (p *parser) typeExpr() *TypeExpr {
 
 // cTypeName reads a name made of C's words; `const struct x` and `const uint8` end in another name.
 func (p *parser) cTypeName(t *TypeExpr) string {
-	name := ""
+	var words []string
 	for p.tok.kind == tokIdent && cWords[p.word()] {
 		if w := p.word(); w != "const" && w != "volatile" {
-			if name != "" {
-				name += " "
-			}
-			name += w
+			words = append(words, w)
 		}
 		p.next()
 	}
-	if name == "" {
-		if p.is("struct") || p.is("union") || p.is("enum") {
-			t.Tag = p.word()
-			p.next()
-		}
-		name, _ = p.ident("a type")
+	if words != nil {
+		return arithmeticName(words)
 	}
+	if p.is("struct") || p.is("union") || p.is("enum") {
+		t.Tag = p.word()
+		p.next()
+	}
+	name, _ := p.ident("a type")
 	return name
 }
 

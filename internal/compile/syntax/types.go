@@ -6,14 +6,14 @@ import (
 )
 
 // TypeString writes a type as the language spells it.
-func TypeString(t *TypeExpr) string { return typeString(t, Dump) }
+func TypeString(t *TypeExpr) string { return typeString(t, ExprString) }
 
 // typeString writes a type; expr writes the argument of a typeof.
-func typeString(t *TypeExpr, expr func(Node) string) string {
+func typeString(t *TypeExpr, expr func(Expr) string) string {
 	var b strings.Builder
 	switch {
 	case t.Typeof != nil:
-		b.WriteString("typeof(" + strings.TrimSpace(expr(t.Typeof)) + ")")
+		b.WriteString("typeof(" + expr(t.Typeof) + ")")
 	case t.TypeofType != nil:
 		b.WriteString("typeof(" + typeString(t.TypeofType, expr) + ")")
 	case t.Tag != "":
