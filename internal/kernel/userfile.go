@@ -134,11 +134,13 @@ func (f *fileFinder) inside(path string) (string, bool) {
 // add takes a path, in the finder's root, if it is a file that was not found before.
 func (f *fileFinder) add(path string) bool {
 	file, ok := f.inside(path)
-	if !ok {
-		return false
-	}
+	return ok && f.addOurs(file, 0)
+}
+
+// addOurs takes a path as we see it. inode is 0 for any.
+func (f *fileFinder) addOurs(file string, inode uint64) bool {
 	var st unix.Stat_t
-	if err := unix.Stat(file, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if err := unix.Stat(file, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || inode != 0 && st.Ino != inode {
 		return false
 	}
 	if id := (fileID{st.Dev, st.Ino}); !f.seen[id] {
@@ -263,8 +265,14 @@ func (f *fileFinder) mapped() {
 		if len(fields) < 6 || !strings.Contains(fields[1], "x") {
 			continue
 		}
-		if at := strings.IndexByte(line, '/'); at > 0 {
-			f.add(strings.TrimSuffix(line[at:], "\n"))
+		at := strings.IndexByte(line, '/')
+		if at < 0 {
+			continue
+		}
+		// The kernel shows paths from our root on, if they can be reached from it, and from the process's if not.
+		path := strings.TrimSuffix(line[at:], "\n")
+		if inode, err := strconv.ParseUint(fields[4], 10, 64); err == nil && !f.addOurs(path, inode) {
+			f.add(path)
 		}
 	}
 	slices.Sort(f.path)
