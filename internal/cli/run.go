@@ -127,6 +127,7 @@ func oneLine(s string) string {
 // dropIns are the names under which the binary is another tool: its flags, its columns.
 var dropIns = map[string]func(streams, string) *cobra.Command{
 	"execsnoop": execsnoopCommand,
+	"bpftrace":  bpftraceCommand,
 }
 
 func rootCommand(io streams) *cobra.Command {
@@ -137,15 +138,17 @@ func rootCommand(io streams) *cobra.Command {
 
   sonde exec -- make      trace one command and all its descendants
   sonde exec              trace every exec of the host
+  sonde run FILE.bt       run a bpftrace script; -e PROGRAM, one given here
+  sonde list 'PATTERN'    which probes there are here
   sonde doctor            what this kernel and these privileges allow
 
-Linked to the name execsnoop, it takes that tool's flags and prints its columns.`,
+Linked to the name execsnoop or bpftrace, it takes that tool's flags and prints what it prints.`,
 		Version: version,
 		Args:    commandName,
 		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	common(root)
-	root.AddCommand(execCommand(io), doctorCommand(io))
+	root.AddCommand(execCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }

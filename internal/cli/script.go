@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sonde/internal/attach"
+	"sonde/internal/compile"
+	"sonde/internal/compile/syntax"
+	"sonde/internal/kernel"
+	"sonde/internal/target"
+)
+
+// liveKernel is the running kernel, as compilers and listers ask it.
+func liveKernel() kernel.Target { return kernel.Live(attach.Trials()) }
+
+// classicVersion is the version of bpftrace whose language and command line these are.
+const classicVersion = "0.27.0"
+
+// runScript is sonde run, and the name bpftrace.
+func runScript(io streams, c *cobra.Command, x *scriptFlags, args []string, name string) error {
+	if err := emptyValues(c.Flags()); err != nil {
+		return err
+	}
+	switch {
+	case x.version:
+		_, err := fmt.Fprintf(io.out, "bpftrace v%s (sonde %s)\n", classicVersion, version)
+		return err
+	case x.info:
+		doctor := doctorCommand(io)
+		return doctor.RunE(doctor, nil)
+	case x.format != "text" && x.format != "json":
+		return usage("-f %q: the formats are text and json", x.format)
+	case x.buffering != "line" && x.buffering != "full" && x.buffering != "none":
+		return usage("-B %q: the modes are line, full and none", x.buffering)
+	case x.list && x.expr == "" && (len(args) == 0 || !isScript(args[0])):
+		pid, err := parsePID(x.pid)
+		if err != nil {
+			return err
+		}
+		return listProbes(io.out, liveKernel(), args, pid, x.verbose > 0)
+	}
+	src, err := x.source(io.in, args)
+	if err != nil {
+		return err
+	}
+	if x.fmt {
+		return formatScript(io, src)
+	}
+	s := &script{name: name, io: io, flags: x}
+	return s.run(src)
+}
+
+// isScript says whether what stands behind -l is a script, rather than a pattern.
+func isScript(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// formatScript is --fmt: it needs no privileges and asks the kernel nothing.
+func formatScript(io streams, in scriptSource) error {
+	src := syntax.NewSource(in.name, in.text)
+	tree, diags := syntax.Parse(src)
+	bad, _ := report(src, diags, false)
+	if len(bad) > 0 {
+		return complain(io, bad)
+	}
+	_, err := io.out.Write(syntax.Format(tree, src))
+	return err
+}
+
+// complain writes messages that were rendered already, and ends the run.
+func complain(io streams, messages []string) error {
+	for _, m := range messages {
+		fmt.Fprintln(io.err, strings.TrimSuffix(m, "\n"))
+	}
+	return &statusError{exitFailure}
+}
+
+// options turns the command line into what the compiler takes.
+func (x *scriptFlags) options(in scriptSource) (o compile.Options, err error) {
+	o.Positional, o.Named = scriptArgs(in.args)
+	if o.PID, err = parsePID(x.pid); err != nil {
+		return o, err
+	}
+	if x.pid != "" && x.command != "" {
+		return o, usage("-p and -c exclude each other")
+	}
+	if x.tree && x.pid == "" && x.command == "" {
+		return o, usage("--tree needs a command (-c) or a process (-p)")
+	}
+	if o.Keep, err = x.filter(); err != nil {
+		return o, err
+	}
+	if o.Includes, err = x.includeSources(); err != nil {
+		return o, err
+	}
+	if o.RingSize, err = parseBuffer(x.buffer); err != nil {
+		return o, err
+	}
+	o.Unsafe, o.NoWarnings, o.Warnings, o.NoOptimize = x.unsafe, x.noWarnings, x.warnings > 0, x.noOptimize
+	o.Settings = settings(os.Environ())
+	o.Without = map[string]bool{}
+	for _, f := range x.noFeature {
+		o.Without[f] = true
+	}
+	for _, d := range x.debug {
+		o.Stages = append(o.Stages, stagesOf(d)...)
+	}
+	for _, st := range o.Stages {
+		if _, ok := (&compile.Program{}).Stage(st); !ok {
+			return o, usage("-d %q: the stages are ast, types, ir, asm and all", st)
+		}
+	}
+	return o, nil
+}
+
+// stagesOf are the stages that a value of -d means, by bpftrace's names too.
+func stagesOf(name string) []string {
+	switch name {
+	case "all":
+		return []string{"ast", "types", "ir", "asm"}
+	case "parse":
+		return []string{"ast"}
+	case "codegen", "codegen-opt":
+		return []string{"ir"}
+	case "dis", "verifier", "libbpf":
+		return []string{"asm"}
+	}
+	return []string{name}
+}
+
+// compile compiles the script, says what there is to say about it, and returns nil if that is all there is to do.
+func (s *script) compile(in scriptSource, o compile.Options) (*compile.Program, error) {
+	text, k := in.text, liveKernel()
+	if s.flags.tree {
+		text = follow(text, k.Types() != nil)
+		o.Tree = treeMap
+		o.PID = 0 // the tree's root, not the only process
+	}
+	p, diags := compile.Compile(text, in.name, k, o)
+	src := syntax.NewSource(in.name, text)
+	colour := terminalWidth(s.io.err) > 0 && colour()
+	bad, warnings := report(src, diags, colour)
+	if !s.flags.noWarnings && !s.flags.quiet {
+		for _, w := range warnings {
+			fmt.Fprintln(s.io.err, strings.TrimSuffix(w, "\n"))
+		}
+	}
+	if p != nil && len(o.Stages) > 0 {
+		for _, st := range o.Stages {
+			text, _ := p.Stage(st)
+			fmt.Fprint(s.io.out, text)
+		}
+		if len(bad) == 0 {
+			return nil, nil
+		}
+	}
+	if len(bad) > 0 {
+		return nil, complain(s.io, bad)
+	}
+	if o.Named["help"] == "true" && p != nil {
+		return nil, s.scriptHelp(in.name, p)
+	}
+	if s.flags.list {
+		for _, pt := range p.Points {
+			fmt.Fprintln(s.io.out, oneLine(pt))
+		}
+		return nil, nil
+	}
+	return p, nil
+}
+
+// scriptHelp lists the script's own options.
+func (s *script) scriptHelp(name string, p *compile.Program) error {
+	fmt.Fprintf(s.io.out, "Options of %s, to be given behind --:\n", oneLine(name))
+	for _, h := range p.Help {
+		text := "--" + h.Name
+		if h.Default != "" {
+			text += "=" + h.Default
+		}
+		fmt.Fprintf(s.io.out, "  %-24s %s\n", oneLine(text), oneLine(h.Help))
+	}
+	return nil
+}
+
+// startCommand starts COMMAND of -c held, before the script is compiled: cpid is its number.
+func (s *script) startCommand() error {
+	if s.flags.command == "" {
+		return nil
+	}
+	words, err := splitWords(s.flags.command)
+	if err != nil {
+		return err
+	}
+	s.command, err = target.Start(words, [3]*os.File{os.Stdin, os.Stdout, os.Stderr})
+	return err
+}

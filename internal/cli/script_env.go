@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sonde/internal/compile"
+	"sonde/internal/kernel"
+	bt "sonde/internal/script"
+	"sonde/internal/stream"
+	"sonde/internal/symbol"
+)
+
+// newRunner makes what the script needs of the world.
+func (s *script) newRunner() (*bt.Runner, error) {
+	wall, err := bootToWall()
+	if err != nil {
+		return nil, err
+	}
+	s.symbols = &scriptSymbols{processes: symbol.NewProcesses()}
+	for _, p := range s.program.Spec.Probes {
+		if p.Path != "" && len(p.Addresses) > 0 {
+			_ = s.symbols.processes.SetProbeFile(p.Path) // only for processes that ended too soon
+		}
+	}
+	maps := stream.NewMaps(s.session.Map)
+	return bt.New(s.program, bt.Env{
+		Out: s.file, Err: s.io.err, JSON: s.flags.format == "json",
+		Terminal:   s.flags.file == "" && terminalWidth(s.io.out) > 0,
+		NoWarnings: s.flags.noWarnings,
+		Maps:       maps,
+		Symbols:    s.symbols,
+		Wall:       func(boot uint64) int64 { return int64(boot) + wall },
+		CgroupPath: kernel.CgroupPaths,
+	})
+}
+
+// bootToWall is what to add to CLOCK_BOOTTIME for the time since the Unix epoch, in nanoseconds.
+func bootToWall() (int64, error) {
+	var before, after unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &before); err != nil {
+		return 0, err
+	}
+	wall := time.Now().UnixNano()
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &after); err != nil {
+		return 0, err
+	}
+	return wall - (before.Nano()+after.Nano())/2, nil
+}
+
+// scriptSymbols names addresses for a script.
+type scriptSymbols struct {
+	kernel    *symbol.Kernel
+	processes *symbol.Processes
+}
+
+func (y *scriptSymbols) Kernel(addr uint64) bt.Frame {
+	if y.kernel == nil {
+		k, err := symbol.OpenKernel()
+		if err != nil {
+			return bt.Frame{}
+		}
+		y.kernel = k
+	}
+	f := y.kernel.Lookup(addr)
+	if f.Module == symbol.KernelModule {
+		f.Module = ""
+	}
+	return frame(f)
+}
+
+func (y *scriptSymbols) User(pid, _ uint32, addr uint64) bt.Frame {
+	return frame(y.processes.Lookup(pid, addr))
+}
+
+func (y *scriptSymbols) BuildID(id [20]byte, offset uint64) bt.Frame {
+	return frame(y.processes.ByBuildID(id, offset))
+}
+
+func (y *scriptSymbols) Observe(pid uint32) {
+	_ = y.processes.Observe(pid) // it may have ended already: then its addresses stay numbers
+}
+
+func (y *scriptSymbols) close() { y.processes.Close() }
+
+func frame(f symbol.Frame) bt.Frame {
+	if !f.Ok {
+		return bt.Frame{Module: f.Module}
+	}
+	return bt.Frame{Name: f.Name, Offset: f.Offset, Module: f.Module}
+}
+
+// mapName is the name in the kernel of a map of the script.
+func mapName(p *compile.Program, name string) string {
+	for _, m := range p.Maps {
+		if m.Name == name {
+			return m.BPF
+		}
+	}
+	return ""
+}
