@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf/btf"
@@ -9,58 +10,102 @@ import (
 )
 
 func generate(p *ir.Program, f fault) (*Code, error) {
+	if len(p.Funcs) == 0 {
+		return nil, errors.New("bug: a program without a function")
+	}
+	byName := make(map[string]*ir.Func, len(p.Funcs))
+	for _, fn := range p.Funcs {
+		byName[fn.Name] = fn
+	}
 	c := &Code{}
-	frames := make(map[string]int32, len(p.Funcs))
-	callbacks := hasCallbacks(p)
-	for i, fn := range p.Funcs {
-		g, err := layOut(fn)
+	// The kernel refuses functions that nothing refers to, so what is left out of one decides on the others.
+	stacks := []stack{{fn: p.Funcs[0]}}
+	number := map[string]int{p.Funcs[0].Name: 0}
+	callbacks := false
+	var starts []int
+	for i := 0; i < len(stacks); i++ {
+		st := &stacks[i]
+		starts = append(starts, len(c.Instructions))
+		m, err := function(c, st, f)
 		if err != nil {
 			return nil, err
 		}
-		m := selectInsts(fn, g)
-		a := m.allocate(f)
-		fr, err := m.layOutFrame(a)
-		if err != nil {
-			return nil, err
+		for _, ref := range m.references() {
+			callbacks = callbacks || ref.Op == ir.OpFuncPtr
+			n, ok := number[ref.Sym]
+			if !ok {
+				if byName[ref.Sym] == nil {
+					return nil, fmt.Errorf("bug: no function %s", ref.Sym)
+				}
+				n = len(stacks)
+				number[ref.Sym] = n
+				stacks = append(stacks, stack{fn: byName[ref.Sym]})
+			}
+			stacks[i].calls = append(stacks[i].calls, n)
 		}
-		frames[fn.Name] = fr.size
-		e := &emitter{m: m, a: a, frame: fr, fault: f, out: c.Instructions, positions: c.Positions}
-		start := rawLength(c)
-		e.raw = start
-		first := len(e.out)
-		if err := e.function(); err != nil {
-			return nil, fmt.Errorf("%s: %w", fn.Name, err)
-		}
-		c.Instructions, c.Positions = e.out, e.positions
-		if len(p.Funcs) > 1 {
-			c.Instructions[first] = c.Instructions[first].WithSymbol(fn.Name)
+	}
+	for i, at := range starts {
+		if len(stacks) > 1 {
+			c.Instructions[at] = c.Instructions[at].WithSymbol(stacks[i].fn.Name)
 		}
 		if callbacks {
-			c.Instructions[first] = btf.WithFuncMetadata(c.Instructions[first], describe(fn, i == 0))
-		}
-		raw := int32(start)
-		for k := first; k < len(c.Instructions); k++ {
-			c.raws = append(c.raws, raw)
-			raw += int32(c.Instructions[k].Width())
+			c.Instructions[at] = btf.WithFuncMetadata(c.Instructions[at], describe(stacks[i].fn, i == 0))
 		}
 	}
-	if err := checkDepth(p, frames); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, checkDepth(stacks)
 }
 
-func hasCallbacks(p *ir.Program) bool {
-	for _, fn := range p.Funcs {
-		for _, b := range fn.Blocks {
-			for i := range b.Instrs {
-				if b.Instrs[i].Op == ir.OpFuncPtr {
-					return true
-				}
+// stack is what a function needs of it, and which functions go on top.
+type stack struct {
+	fn    *ir.Func
+	size  int32
+	calls []int
+	// below is what it needs with the functions it calls; 0 is not known yet, -1 being computed.
+	below int32
+}
+
+// function appends the code of one function.
+func function(c *Code, st *stack, f fault) (*machine, error) {
+	g, err := layOut(st.fn)
+	if err != nil {
+		return nil, err
+	}
+	m := selectInsts(st.fn, g)
+	a := m.allocate(f)
+	fr, err := m.layOutFrame(a)
+	if err != nil {
+		return nil, err
+	}
+	st.size = fr.size
+	start := rawLength(c)
+	first := len(c.Instructions)
+	e := &emitter{m: m, a: a, frame: fr, fault: f, out: c.Instructions, positions: c.Positions, raw: start}
+	if err := e.function(); err != nil {
+		return nil, fmt.Errorf("%s: %w", st.fn.Name, err)
+	}
+	c.Instructions, c.Positions = e.out, e.positions
+	raw := int32(start)
+	for i := first; i < len(c.Instructions); i++ {
+		c.raws = append(c.raws, raw)
+		raw += int32(c.Instructions[i].Width())
+	}
+	return m, nil
+}
+
+// references are the mentions of other functions in the code of m.
+func (m *machine) references() (refs []*ir.Instr) {
+	for i := range m.insts {
+		in := &m.insts[i]
+		if in.op == ir.OpCallFunc || in.op == ir.OpFuncPtr {
+			refs = append(refs, in.src)
+		}
+		for _, v := range in.args {
+			if info := &m.vregs[v]; info.home == homeCheap && info.def.Op == ir.OpFuncPtr {
+				refs = append(refs, info.def)
 			}
 		}
 	}
-	return false
+	return refs
 }
 
 // describe is the type information that the kernel wants of programs with callbacks: that a function is one, and static.
@@ -78,51 +123,34 @@ func describe(fn *ir.Func, program bool) *btf.Func {
 }
 
 // checkDepth adds up the stack of functions that call each other, as the kernel does.
-func checkDepth(p *ir.Program, frames map[string]int32) error {
-	if len(p.Funcs) == 1 {
+func checkDepth(stacks []stack) error {
+	if len(stacks) == 1 {
 		return nil
 	}
-	calls := map[string][]string{}
-	for _, fn := range p.Funcs {
-		for _, b := range fn.Blocks {
-			for i := range b.Instrs {
-				if in := &b.Instrs[i]; in.Op == ir.OpCallFunc || in.Op == ir.OpFuncPtr {
-					calls[fn.Name] = append(calls[fn.Name], in.Sym)
-				}
+	var deepest func(st *stack) error
+	deepest = func(st *stack) error {
+		if st.below > 0 {
+			return nil
+		}
+		if st.below < 0 {
+			return fmt.Errorf("function %s calls itself: the kernel has no recursion", st.fn.Name)
+		}
+		st.below = -1
+		most := int32(0)
+		for _, n := range st.calls {
+			if err := deepest(&stacks[n]); err != nil {
+				return err
 			}
+			most = max(most, stacks[n].below)
 		}
+		st.below = (max(st.size, 1)+31)&^31 + most
+		return nil
 	}
-	done, active := map[string]int32{}, map[string]bool{}
-	var deepest func(name string) (int32, error)
-	deepest = func(name string) (int32, error) {
-		if n, ok := done[name]; ok {
-			return n, nil
-		}
-		size, ok := frames[name]
-		if !ok {
-			return 0, fmt.Errorf("bug: no function %s", name)
-		}
-		if active[name] {
-			return 0, fmt.Errorf("function %s calls itself: the kernel has no recursion", name)
-		}
-		active[name] = true
-		below := int32(0)
-		for _, callee := range calls[name] {
-			n, err := deepest(callee)
-			if err != nil {
-				return 0, err
-			}
-			below = max(below, n)
-		}
-		done[name] = (max(size, 1)+31)&^31 + below
-		return done[name], nil
-	}
-	n, err := deepest(p.Funcs[0].Name)
-	if err != nil {
+	if err := deepest(&stacks[0]); err != nil {
 		return err
 	}
-	if n > frameBytes {
-		return &StackError{Func: p.Funcs[0].Name, Size: int(n), detail: ", counting the functions it calls"}
+	if n := stacks[0].below; n > frameBytes {
+		return &StackError{Func: stacks[0].fn.Name, Size: int(n), detail: ", counting the functions it calls"}
 	}
 	return nil
 }

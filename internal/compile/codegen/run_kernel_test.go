@@ -1,68 +1,229 @@
 package codegen
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"testing"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
+	"sonde/internal/attach"
 	"sonde/internal/compile/ir"
+	"sonde/internal/compile/ir/irtest"
+	"sonde/internal/kernel"
 )
 
-// run loads p, whose maps are arrays of one 64-byte value, and runs it. It returns what the program returned and the map.
-func load(t testing.TB, code *Code, maps map[string]*ebpf.Map) *ebpf.Program {
-	t.Helper()
-	insns := append(asm.Instructions(nil), code.Instructions...)
-	for i := range insns {
-		if m := maps[insns[i].Reference()]; m != nil && insns[i].IsLoadFromMap() {
-			if err := insns[i].AssociateMap(m); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "test", Type: ebpf.RawTracepoint, License: "Dual BSD/GPL", Instructions: insns, KernelVersion: 1,
-	})
-	if err != nil {
-		t.Fatalf("%+v\n%v", err, code.Instructions)
-	}
-	t.Cleanup(func() { prog.Close() })
-	return prog
+// rig runs random programs in the kernel.
+type rig struct {
+	out, cells *ebpf.Map
+	fetch      bool
 }
 
-func needRoot(t testing.TB) {
+func newRig(t testing.TB) *rig {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
+	r := &rig{fetch: attach.Try(kernel.FetchAtomics).State == kernel.Present}
+	for _, m := range []struct {
+		to   **ebpf.Map
+		spec ebpf.MapSpec
+	}{
+		{&r.out, ebpf.MapSpec{Name: irtest.Out, Type: ebpf.Array, KeySize: 4, ValueSize: irtest.OutBytes, MaxEntries: 1}},
+		{&r.cells, ebpf.MapSpec{Name: irtest.Cells, Type: ebpf.Array, KeySize: 4, ValueSize: irtest.CellBytes, MaxEntries: irtest.CellCount}},
+	} {
+		made, err := ebpf.NewMap(&m.spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { made.Close() })
+		*m.to = made
+	}
+	return r
 }
 
-func TestKernelRunsALoop(t *testing.T) {
-	needRoot(t)
-	f := ir.NewFunc("prog", 1)
-	b := ir.NewBuilder(f)
-	sum, i := f.NewVar(), f.NewVar()
-	b.Set(sum, b.Const(0))
-	b.Set(i, b.Const(0))
-	head, body, done := f.NewBlock("head"), f.NewBlock("body"), f.NewBlock("done")
-	b.Jump(head)
-	b.Goto(head)
-	b.BranchImm(ir.Lt, i, 10, body, done)
-	b.Goto(body)
-	x := b.Bin(ir.OpMul, i, i)
-	b.Set(sum, b.Bin(ir.OpAdd, sum, x))
-	b.CallPure(14)
-	b.Set(i, b.BinImm(ir.OpAdd, i, 1))
-	b.Jump(head)
-	b.Goto(done)
-	b.Ret(sum)
-	code, err := Generate(&ir.Program{Name: "p", Funcs: []*ir.Func{f}})
-	if err != nil {
-		t.Fatal(err)
+// memory is what a program leaves.
+type memory struct {
+	ret   uint32
+	out   []byte
+	cells [irtest.CellCount][]byte
+}
+
+func (m *memory) diff(o *memory) string {
+	if m.ret != o.ret {
+		return fmt.Sprintf("returned %d and %d", m.ret, o.ret)
 	}
-	t.Logf("%v", code.Instructions)
-	got, err := load(t, code, nil).Run(&ebpf.RunOptions{Context: make([]byte, 16)})
-	if err != nil || got != 285 {
-		t.Errorf("%d, %v", got, err)
+	for i := 0; i < len(m.out); i += 8 {
+		if !bytes.Equal(m.out[i:i+8], o.out[i:i+8]) {
+			return fmt.Sprintf("out[%d]: %x and %x", i, m.out[i:i+8], o.out[i:i+8])
+		}
+	}
+	for i := range m.cells {
+		if !bytes.Equal(m.cells[i], o.cells[i]) {
+			return fmt.Sprintf("cell %d: %x and %x", i, m.cells[i], o.cells[i])
+		}
+	}
+	return ""
+}
+
+// context is the program's argument.
+func context(seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 1))
+	ctx := make([]byte, 8*irtest.CtxWords)
+	for i := 0; i < len(ctx); i += 8 {
+		binary.LittleEndian.PutUint64(ctx[i:], r.Uint64()>>(r.UintN(5)*16%64))
+	}
+	return ctx
+}
+
+// load loads code.
+func (r *rig) load(code *Code) (*ebpf.Program, error) {
+	insns := append(asm.Instructions(nil), code.Instructions...)
+	maps := map[string]*ebpf.Map{irtest.Out: r.out, irtest.Cells: r.cells}
+	for i := range insns {
+		if m := maps[insns[i].Reference()]; m != nil && insns[i].IsLoadFromMap() {
+			if err := insns[i].AssociateMap(m); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "test", Type: ebpf.RawTracepoint, License: "Dual BSD/GPL", Instructions: insns, KernelVersion: 1,
+	})
+}
+
+var errRefused = errors.New("refused")
+
+// kernel runs code.
+func (r *rig) kernel(code *Code, ctx []byte) (*memory, error) {
+	if err := r.out.Put(uint32(0), make([]byte, irtest.OutBytes)); err != nil {
+		return nil, err
+	}
+	for i := range uint32(irtest.CellCount) {
+		if err := r.cells.Put(i, make([]byte, irtest.CellBytes)); err != nil {
+			return nil, err
+		}
+	}
+	prog, err := r.load(code)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %+v", errRefused, err)
+	}
+	defer prog.Close()
+	m := &memory{}
+	if m.ret, err = prog.Run(&ebpf.RunOptions{Context: ctx}); err != nil {
+		return nil, err
+	}
+	if m.out, err = r.out.LookupBytes(uint32(0)); err != nil {
+		return nil, err
+	}
+	for i := range m.cells {
+		if m.cells[i], err = r.cells.LookupBytes(uint32(i)); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// interpreted runs p in ir's interpreter.
+func interpreted(p *ir.Program, ctx []byte) (*memory, error) {
+	e := irtest.Env(ctx)
+	ret, err := ir.Run(p, e)
+	if err != nil {
+		return nil, err
+	}
+	m := &memory{ret: uint32(ret), out: e.Value(irtest.Out, make([]byte, 4))}
+	for i := range m.cells {
+		m.cells[i] = e.Value(irtest.Cells, binary.LittleEndian.AppendUint32(nil, uint32(i)))
+		if m.cells[i] == nil {
+			m.cells[i] = make([]byte, irtest.CellBytes)
+		}
+	}
+	return m, nil
+}
+
+// tooLarge says whether p was refused for its size, which is the fault of the generator.
+func tooLarge(err error) bool {
+	var stack *StackError
+	return errors.As(err, &stack) || bytes.Contains([]byte(err.Error()), []byte("argument list too long"))
+}
+
+func (r *rig) options(seed uint64) irtest.Options {
+	return irtest.Options{Statements: 5 + int(seed%60), Fetch: r.fetch}
+}
+
+func TestKernelAgreesWithInterpreter(t *testing.T) {
+	r := newRig(t)
+	large := 0
+	const programs = 300
+	for seed := range uint64(programs) {
+		p := irtest.Random(seed, r.options(seed))
+		if err := ir.Verify(p); err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, p)
+		}
+		ctx := context(seed)
+		want, err := interpreted(p, ctx)
+		if err != nil {
+			t.Fatalf("seed %d: %v\n%s", seed, err, p)
+		}
+		for _, optimize := range []bool{false, true} {
+			if optimize {
+				break
+			}
+			code, err := Generate(p)
+			if err != nil {
+				if tooLarge(err) {
+					large++
+					continue
+				}
+				t.Fatalf("seed %d: %v\n%s", seed, err, p)
+			}
+			got, err := r.kernel(code, ctx)
+			if err != nil {
+				if tooLarge(err) {
+					large++
+					continue
+				}
+				t.Fatalf("seed %d: %v\n%s\n%v", seed, err, p, code.Instructions)
+			}
+			if d := want.diff(got); d != "" {
+				t.Fatalf("seed %d: interpreter and kernel: %s\n%s\n%v", seed, d, p, code.Instructions)
+			}
+		}
+	}
+	if large > programs/10 {
+		t.Errorf("%d of %d programs were too large", large, programs)
+	}
+}
+
+// The comparison is worth something only if it sees a wrong allocator.
+func TestKernelSeesFaults(t *testing.T) {
+	r := newRig(t)
+	const programs = 40
+	for f, name := range map[fault]string{freeEarly: "freeEarly", forgetCalls: "forgetCalls", movesInOrder: "movesInOrder"} {
+		seen := 0
+		for seed := range uint64(programs) {
+			p := irtest.Random(seed, irtest.Options{Statements: 30})
+			ctx := context(seed)
+			want, err := interpreted(p, ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code, err := generate(p, f)
+			if err != nil {
+				continue
+			}
+			if got, err := r.kernel(code, ctx); err != nil || want.diff(got) != "" {
+				seen++
+			}
+		}
+		t.Logf("%s: seen in %d of %d programs", name, seen, programs)
+		if seen < programs/4 {
+			t.Errorf("%s: seen in %d of %d programs only", name, seen, programs)
+		}
 	}
 }
