@@ -101,26 +101,39 @@ var (
 	packedFormats string
 )
 
-var fixtureTypes = sync.OnceValue(func() *BTFTypes {
-	b, err := ParseBTF(unpack(packedTypes))
-	if err != nil {
-		panic("bug of ours: the fixture's types: " + err.Error())
-	}
-	return b
-})
+// fixtures are unpacked once. It is done in functions, not by variables, so that programs without tests in them do not hold what is
+// packed.
+var fixtures struct {
+	readTypes, readFormats sync.Once
+	types                  *BTFTypes
+	formats                map[string]string
+}
+
+func fixtureTypes() *BTFTypes {
+	fixtures.readTypes.Do(func() {
+		b, err := ParseBTF(unpack(packedTypes))
+		if err != nil {
+			panic("bug of ours: the fixture's types: " + err.Error())
+		}
+		fixtures.types = b
+	})
+	return fixtures.types
+}
 
 // fixtureFormats takes the file apart: before the format of each tracepoint is a line "## group".
-var fixtureFormats = sync.OnceValue(func() map[string]string {
-	formats := make(map[string]string)
-	for part := range strings.SplitSeq(string(unpack(packedFormats)), "## ") {
-		group, text, _ := strings.Cut(part, "\n")
-		line, _, _ := strings.Cut(text, "\n")
-		if name, ok := strings.CutPrefix(line, "name: "); ok {
-			formats[group+":"+name] = text
+func fixtureFormats() map[string]string {
+	fixtures.readFormats.Do(func() {
+		fixtures.formats = make(map[string]string)
+		for part := range strings.SplitSeq(string(unpack(packedFormats)), "## ") {
+			group, text, _ := strings.Cut(part, "\n")
+			line, _, _ := strings.Cut(text, "\n")
+			if name, ok := strings.CutPrefix(line, "name: "); ok {
+				fixtures.formats[group+":"+name] = text
+			}
 		}
-	}
-	return formats
-})
+	})
+	return fixtures.formats
+}
 
 func unpack(packed string) []byte {
 	r, err := gzip.NewReader(strings.NewReader(packed))

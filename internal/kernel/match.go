@@ -91,9 +91,10 @@ const (
 // matchIterators answers the iterators that have both.
 func matchIterators(b *BTFTypes, text string) []string {
 	var found []string
+	functions := b.Names(BTFFunc, iterFunction+text)
 	for _, match := range b.Names(BTFStruct, iterContext+text) {
 		name := match[len(iterContext):]
-		if _, ok := b.Find(BTFFunc, iterFunction+name); ok {
+		if _, ok := slices.BinarySearch(functions, iterFunction+name); ok {
 			found = append(found, name)
 		}
 	}
