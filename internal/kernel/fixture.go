@@ -147,20 +147,28 @@ func unpack(packed string) []byte {
 	return out.Bytes()
 }
 
+// Machine is that of Target.
 func (f *Fixture) Machine() string { return f.GOARCH }
 
+// Has is that of Target.
 func (f *Fixture) Has(feature Feature) bool { return f.Features[feature] }
 
+// Helper is that of Target.
 func (f *Fixture) Helper(_, helper uint32) bool { return !f.Refused[helper] }
 
+// Kfunc is that of Target.
 func (f *Fixture) Kfunc(name string) (id uint32, ok bool) { return kfunc(f.BTF, name) }
 
+// PossibleCPUs is that of Target.
 func (f *Fixture) PossibleCPUs() int { return f.Possible }
 
+// OnlineCPUs is that of Target.
 func (f *Fixture) OnlineCPUs() int { return f.Online }
 
+// Types is that of Target.
 func (f *Fixture) Types() *BTFTypes { return f.BTF }
 
+// Tracepoint is that of Target.
 func (f *Fixture) Tracepoint(group, name string) (*TracepointFormat, error) {
 	text, ok := f.Formats[group+":"+name]
 	if !ok {
@@ -169,11 +177,13 @@ func (f *Fixture) Tracepoint(group, name string) (*TracepointFormat, error) {
 	return ParseFormat(group, text)
 }
 
+// Symbol is that of Target.
 func (f *Fixture) Symbol(name string) (addr uint64, ok bool) {
 	addr, ok = f.Symbols[name]
 	return addr, ok
 }
 
+// Match is that of Target.
 func (f *Fixture) Match(kind, pattern string) ([]string, error) {
 	if list, ok := f.Lists[kind]; ok {
 		return matchNames(kind, list, pattern), nil
@@ -197,8 +207,10 @@ func (f *Fixture) Match(kind, pattern string) ([]string, error) {
 	return nil, errMatchKind(kind)
 }
 
+// Syscall is that of Target.
 func (f *Fixture) Syscall(name string) (nr int, ok bool) { return SyscallNumberOn(f.GOARCH, name) }
 
+// CgroupID is that of Target.
 func (f *Fixture) CgroupID(path string) (uint64, error) {
 	if id, ok := f.Cgroups[path]; ok {
 		return id, nil
@@ -206,6 +218,7 @@ func (f *Fixture) CgroupID(path string) (uint64, error) {
 	return 0, fmt.Errorf("cgroup %s: %w", path, fs.ErrNotExist)
 }
 
+// File is that of Target.
 func (f *Fixture) File(name string, _ int) ([]string, error) {
 	if paths, ok := f.Files[name]; ok {
 		return paths, nil
@@ -213,6 +226,7 @@ func (f *Fixture) File(name string, _ int) ([]string, error) {
 	return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 }
 
+// Functions is that of Target.
 func (f *Fixture) Functions(path, pattern string) ([]UserSymbol, error) {
 	symbols, ok := f.ELF[path]
 	if !ok {
