@@ -25,6 +25,9 @@ const (
 	opMovReg   = 0xbf // BPF_ALU64 | BPF_MOV | BPF_X
 	opLoadWord = 0x61 // BPF_LDX | BPF_MEM | BPF_W
 	opCall     = 0x85 // BPF_JMP | BPF_CALL
+	opStore    = 0x7a // BPF_ST | BPF_MEM | BPF_DW
+	opAtomic   = 0xdb // BPF_STX | BPF_ATOMIC | BPF_DW
+	fetchAdd   = 0x01 // BPF_ADD | BPF_FETCH, as the constant of an atomic operation
 	opExit     = 0x95 // BPF_JMP | BPF_EXIT
 	opMayGoto  = 0xe5 // BPF_JMP | BPF_JCOND
 	callKfunc  = 2    // BPF_PSEUDO_KFUNC_CALL, as the source register of a call
@@ -34,6 +37,9 @@ var (
 	exit           = instruction(opExit, 0, 0, 0, 0)
 	returnZero     = instruction(opMov, asm.R0, 0, 0, 0)
 	emptyProgram   = []uint64{returnZero, exit}
+	fetchProgram   = []uint64{
+		returnZero, instruction(opStore, asm.R10, 0, -8, 0), instruction(opAtomic, asm.R10, asm.R0, -8, fetchAdd), exit,
+	}
 	mayGotoProgram = []uint64{returnZero, instruction(opMayGoto, 0, 0, 1, 0), instruction(opAdd, asm.R0, 0, 0, 1), exit}
 )
 
@@ -163,6 +169,17 @@ func takesRdonlyCast() bool {
 		returnZero,
 		exit,
 	})
+}
+
+// takesTypedTracepoint loads a program for the tracepoint that all system calls pass.
+func takesTypedTracepoint() bool {
+	types, err := kernel.RunningTypes()
+	if err != nil {
+		return false
+	}
+	id, ok := types.Find(kernel.BTFTypedef, "btf_trace_sys_enter")
+	p := trialProgram{kind: ebpf.Tracing, attach: ebpf.AttachTraceRawTp, target: id, code: emptyProgram}
+	return ok && p.load(nil) == nil
 }
 
 // takesTaskBTF loads a program that reads a field of the running task without a helper that copies.

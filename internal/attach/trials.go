@@ -95,6 +95,10 @@ func (t *kernelTrials) try(f kernel.Feature) bool {
 		return takesRdonlyCast()
 	case kernel.TaskBTF:
 		return takesTaskBTF()
+	case kernel.TypedTracepoint:
+		return takesTypedTracepoint()
+	case kernel.FetchAtomics:
+		return takes(ebpf.RawTracepoint, fetchProgram)
 	case kernel.MayGoto:
 		return takes(ebpf.Kprobe, mayGotoProgram)
 	case kernel.PreemptsRawTracepoints:

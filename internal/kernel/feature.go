@@ -37,6 +37,7 @@ const (
 	KtimeTAI               Feature = "ktime_tai"         // bpf_ktime_get_tai_ns
 	BootNS                 Feature = "ktime_boot"        // bpf_ktime_get_boot_ns
 	GetNsPidTgid           Feature = "ns_pid_tgid"       // bpf_get_ns_current_pid_tgid
+	TypedTracepoint        Feature = "tp_btf"            // raw tracepoints whose arguments have types
 	PreemptsRawTracepoints Feature = "preempts_raw_tp"   // raw tracepoint programs of system calls may be preempted
 )
 
@@ -46,7 +47,7 @@ func AllFeatures() []Feature {
 		BTF, Tracefs, Tracepoint, RawTracepoint, Kprobe, KprobeMulti, Fentry, FmodRet, LSM, Uprobe, UprobeMulti, RingBuffer, ReadKernel,
 		FetchAtomics, OverrideReturn, Stats,
 		AttachCookie, GetFuncIP, BpfLoop, ForEachMapElem, IterNum, RdonlyCast, TaskBTF, KprobeSession, MayGoto, KtimeTAI, BootNS,
-		GetNsPidTgid, PreemptsRawTracepoints,
+		GetNsPidTgid, TypedTracepoint, PreemptsRawTracepoints,
 	}
 }
 
