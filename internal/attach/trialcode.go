@@ -34,10 +34,10 @@ const (
 )
 
 var (
-	exit           = instruction(opExit, 0, 0, 0, 0)
-	returnZero     = instruction(opMov, asm.R0, 0, 0, 0)
-	emptyProgram   = []uint64{returnZero, exit}
-	fetchProgram   = []uint64{
+	exit         = instruction(opExit, 0, 0, 0, 0)
+	returnZero   = instruction(opMov, asm.R0, 0, 0, 0)
+	emptyProgram = []uint64{returnZero, exit}
+	fetchProgram = []uint64{
 		returnZero, instruction(opStore, asm.R10, 0, -8, 0), instruction(opAtomic, asm.R10, asm.R0, -8, fetchAdd), exit,
 	}
 	mayGotoProgram = []uint64{returnZero, instruction(opMayGoto, 0, 0, 1, 0), instruction(opAdd, asm.R0, 0, 0, 1), exit}
