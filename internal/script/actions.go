@@ -24,7 +24,7 @@ func (r *Runner) join(s *site, body []byte) error {
 	r.text = r.text[:0]
 	for i := range s.fields {
 		f := &s.fields[i]
-		if f.tail >= 0 && r.tails[f.tail].to == r.tails[f.tail].from {
+		if f.tail >= 0 && !r.tails[f.tail].sent {
 			break
 		}
 		if i > 0 {

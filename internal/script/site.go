@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,9 +31,10 @@ type field struct {
 	constant []byte
 }
 
-// tail is where a string lies in the body of the record at hand.
+// tail is where a string lies in the body of the record at hand, without its NUL.
 type tail struct {
 	from, to int
+	sent     bool // else there is none
 	cut      bool
 }
 
@@ -112,11 +114,17 @@ func (r *Runner) findTails(s *site, body []byte) bool {
 	at := s.fixed
 	for _, i := range s.tailed {
 		word := binary.LittleEndian.Uint32(body[s.fields[i].off:])
-		n := int(word &^ (1 << 31))
+		n := int(word)
 		if n > len(body)-at {
 			return false
 		}
-		r.tails = append(r.tails, tail{at, at + n, word>>31 != 0})
+		size := s.fields[i].t.Size
+		// What fills its place was cut if that is all str() reads; comm[16] may just be as long.
+		to, cut := at+n, n > 0 && n >= size
+		if end := bytes.IndexByte(body[at:to], 0); end >= 0 {
+			to, cut = at+end, cut && end == n-1 && size >= r.p.Config.MaxStrlen
+		}
+		r.tails = append(r.tails, tail{at, to, n > 0, cut})
 		at += n
 	}
 	return true

@@ -30,11 +30,14 @@ func (r *Runner) appendFieldText(dst []byte, f *field, body []byte) []byte {
 	if f.t.Kind != types.String {
 		return r.appendText(dst, f.t, b, spaced)
 	}
+	if f.tail >= 0 {
+		return r.appendString(dst, b, r.tails[f.tail].cut)
+	}
 	text, cut := stringOf(f.t, b, r.p.Config.MaxStrlen)
 	if f.constant != nil {
 		return append(dst, text...) // the script's own
 	}
-	return r.appendString(dst, text, cut || f.tail >= 0 && r.tails[f.tail].cut)
+	return r.appendString(dst, text, cut)
 }
 
 // stringOf is a string without what fills it up. Cut says that it takes all of its place, where there may have been more
