@@ -56,7 +56,8 @@ type scratchArea struct {
 	size *scratchSize
 }
 
-type scratchSize struct{ used, most int }
+// kept is what no release gives back.
+type scratchSize struct{ used, most, kept int }
 
 // alloc gives memory of so many bytes: on the stack if it is small, else in the scratch area. It holds garbage.
 func (f *fn) alloc(size, align int, name string) mem {
@@ -64,6 +65,15 @@ func (f *fn) alloc(size, align int, name string) mem {
 		return mem{slot: f.Func.NewSlot((size+7)&^7, 8, name), onSlot: true}
 	}
 	return f.allocScratch(size)
+}
+
+// allocLasting gives memory that no release takes back.
+func (f *fn) allocLasting(size, align int, name string) mem {
+	m := f.alloc(size, align, name)
+	if !m.onSlot {
+		f.scratch.size.kept = f.scratch.size.used
+	}
+	return m
 }
 
 func (f *fn) allocScratch(size int) mem {
@@ -76,4 +86,4 @@ func (f *fn) allocScratch(size int) mem {
 
 // mark and release bracket a statement: what alloc gave in between is free again.
 func (f *fn) mark() int     { return f.scratch.size.used }
-func (f *fn) release(m int) { f.scratch.size.used = m }
+func (f *fn) release(m int) { f.scratch.size.used = max(m, f.scratch.size.kept) }

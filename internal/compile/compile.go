@@ -45,10 +45,19 @@ type Program struct {
 	Iter []string
 	// Positions leads from a program's instructions to the source: byte offsets, -1 for none.
 	Positions map[string][]int32
+	// Elapsed is where the start of the run belongs, as nsecs counts it: a u64, to be written before the probes are on. Its
+	// Map is "" if the script does not ask.
+	Elapsed Cell
 	// Choices are the optimisations that changed how a probe is attached, one line each, for -v.
 	Choices []string
 	// Stages are the text forms of the phases, filled on demand.
 	stages stages
+}
+
+// Cell is a place in the one value of an array map.
+type Cell struct {
+	Map    string
+	Offset int
 }
 
 // SignalProgram runs when sonde gets a signal.

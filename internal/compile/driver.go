@@ -32,3 +32,12 @@ func progType(k prog.ProbeKind) uint32 {
 	}
 	return 2
 }
+
+// isUprobe says whether a program attached so is run by a uprobe.
+func isUprobe(k prog.ProbeKind) bool {
+	switch k {
+	case prog.Uprobe, prog.Uretprobe, prog.UprobeMulti, prog.UretprobeMulti:
+		return true
+	}
+	return false
+}

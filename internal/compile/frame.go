@@ -3,7 +3,6 @@ package compile
 import (
 	"sonde/internal/compile/check"
 	"sonde/internal/compile/ir"
-	"sonde/internal/compile/types"
 )
 
 // A callback of bpf_for_each_map_elem or bpf_loop gets one pointer: to the frame, an object on the stack of the program
@@ -91,7 +90,7 @@ func (f *fn) callback(name string, params, frame int) *fn {
 		lowerer: f.lowerer, irp: f.irp, program: f.program, points: f.points, point: f.point, plan: f.plan,
 		Builder: *ir.NewBuilder(irf),
 		outer:   f, frame: irf.Params[frame],
-		vars: map[*check.Variable]*variable{},
+		vars: map[*check.Variable]*variable{}, habits: f.habits,
 	}
 	in.scratch = scratchArea{base: irf.NewValue(), size: f.scratch.size}
 	in.result = irf.NewVar()
@@ -103,19 +102,11 @@ func (f *fn) callback(name string, params, frame int) *fn {
 // block of its body.
 func (f *fn) endCallback() {
 	f.Goto(f.Func.Blocks[0])
-	in := ir.Instr{Op: ir.OpLoad, Dst: f.scratch.base, Args: []ir.Value{f.frame}, Off: frameScratch, Width: 8}
-	if f.root().scratch.size.most > 0 {
-		f.Emit(in)
+	if f.scratch.size.most > 0 {
+		f.Emit(ir.Instr{Op: ir.OpLoad, Dst: f.scratch.base, Args: []ir.Value{f.frame}, Off: frameScratch, Width: 8})
 	} else {
-		in = ir.Instr{Op: ir.OpConst, Dst: f.scratch.base}
-		f.Emit(in)
+		f.Emit(ir.Instr{Op: ir.OpConst, Dst: f.scratch.base})
 	}
+	f.zeroLoose(f.loose)
 	f.Jump(f.Func.Blocks[1])
 }
-
-// inMemory says whether a variable cannot be in a register.
-func inMemory(v *check.Variable) bool {
-	return v.AddressTaken || v.InCallback || v.Type == nil || !registerType(v.Type)
-}
-
-func registerType(t *types.Type) bool { return t.InRegister() }

@@ -91,6 +91,8 @@ type fn struct {
 	ctx    ir.Value
 
 	vars   map[*check.Variable]*variable
+	habits map[*check.Variable]*habits
+	loose  []*check.Variable // to be zeroed at the beginning
 	scopes []*scope
 	loops  []loop
 	// done is where a return goes: it gives back the scratch memory and ends the program.
@@ -103,9 +105,6 @@ type fn struct {
 	outer  *fn
 	frame  ir.Value
 	shared *sharedFrame // of the outermost function
-
-	// absent is where a field's value goes if a pointer on the way to it is NULL, see lower_struct.go.
-	absent *absent
 }
 
 // variable is where a scratch variable is kept: in a virtual register, or in memory.
