@@ -18,6 +18,8 @@ type Options struct {
 	Tree string
 	// Warnings adds an event for every failed read and look-up (-k).
 	Warnings bool
+	// Stages are the phases whose text form is wanted: "ast", "types", "ir", "asm".
+	Stages []string
 	// NoOptimize keeps attach points and code as written.
 	NoOptimize bool
 	// ChildPID is the process of -c, for cpid; 0 if there is none.

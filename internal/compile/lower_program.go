@@ -114,10 +114,11 @@ func (f *fn) filter(skip *ir.Block) {
 		f.BranchImm(ir.Eq, f.pid(), int64(pid), next, skip)
 		f.Goto(next)
 	}
-	if f.opt.Tree != "" {
-		key := f.alloc(8, 8, "tgid")
-		f.store(key, 8, f.pid())
-		p := f.Call(fnMapLookup, f.MapPtr(f.opt.Tree), f.addr(key))
+	if m := f.maps[f.opt.Tree]; m != nil && m.Key != nil {
+		key := f.alloc(8, 8, "process")
+		f.storeImm(key, 8, 0)
+		f.store(key, min(m.Key.Size, 8), f.pid())
+		p := f.Call(fnMapLookup, f.MapPtr(m.BPF), f.addr(key))
 		next := f.Func.NewBlock("in_tree")
 		f.BranchImm(ir.Ne, p, 0, next, skip)
 		f.Goto(next)

@@ -1,5 +1,14 @@
 package compile
 
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"sonde/internal/compile/check"
+	"sonde/internal/compile/syntax"
+)
+
 // stages are the text forms of the phases of one compilation.
 type stages struct {
 	ast, types, ir, asm string
@@ -18,4 +27,80 @@ func (p *Program) Stage(name string) (string, bool) {
 		return p.stages.asm, true
 	}
 	return "", false
+}
+
+// typesText lists what check found out: the attach points, the maps and variables with their types, and the expressions in
+// the order of the source.
+func typesText(info *check.Info) string {
+	var b strings.Builder
+	for _, m := range info.Maps {
+		key := "none"
+		if m.Key != nil {
+			key = m.Key.String()
+		}
+		fmt.Fprintf(&b, "map %s: key %s, value %s\n", m.Name, key, m.Value)
+	}
+	for _, p := range info.Programs {
+		for _, pt := range p.Points {
+			fmt.Fprintf(&b, "%s\n", pt.Text)
+		}
+		var lines []typedLine
+		note := func(e syntax.Expr) {
+			t := info.Types[e]
+			if t == nil {
+				return
+			}
+			text := syntax.ExprString(e) + ": " + t.String()
+			if c := info.Consts[e]; c != nil {
+				text += constText(c)
+			}
+			lines = append(lines, typedLine{e.Span(), text})
+		}
+		syntax.Walk(p.Decl, func(n syntax.Node) bool {
+			if e, ok := n.(syntax.Expr); ok {
+				note(e)
+			}
+			return true
+		})
+		sort.SliceStable(lines, func(i, j int) bool { return lines[i].span.Start < lines[j].span.Start })
+		for _, l := range lines {
+			fmt.Fprintf(&b, "  %s\n", l.text)
+		}
+	}
+	return b.String()
+}
+
+type typedLine struct {
+	span syntax.Span
+	text string
+}
+
+func constText(c *check.Const) string {
+	switch c.Kind {
+	case check.ConstString:
+		return fmt.Sprintf(" = %q", c.Str)
+	case check.ConstBool:
+		return fmt.Sprintf(" = %v", c.Int != 0)
+	}
+	return fmt.Sprintf(" = %d", int64(c.Int))
+}
+
+// asmText is a program's code, with the lines of the source that it comes from.
+func asmText(src *syntax.Source, lw *lowered) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s:\n", lw.name)
+	last := 0
+	for i, ins := range lw.code.Instructions {
+		if i < len(lw.code.Positions) && lw.code.Positions[i] >= 0 {
+			if line, _ := src.Position(syntax.Pos(lw.code.Positions[i])); line != last {
+				fmt.Fprintf(&b, "; %d: %s\n", line, strings.TrimSpace(src.Line(line)))
+				last = line
+			}
+		}
+		if sym := ins.Symbol(); sym != "" {
+			fmt.Fprintf(&b, "%s:\n", sym)
+		}
+		fmt.Fprintf(&b, "%5d: %v\n", i, ins)
+	}
+	return b.String()
 }
