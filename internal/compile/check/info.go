@@ -27,6 +27,9 @@ type Options struct {
 	Includes []*syntax.Source
 	// Warnings off: none are made.
 	NoWarnings bool
+	// Demangle gives the name that a symbol of a program has in its source, with its parameters or without; nil where that
+	// cannot be told, so that cpp: attach points are refused.
+	Demangle func(symbol string, params bool) string
 }
 
 // Config is the settings in force: config block, then Options.Settings.
@@ -158,6 +161,8 @@ type Program struct {
 	Space types.Space
 	// Uses are the builtins that the body uses ("args", "probe", "func", "ctx", "retval", "reg", "ustack", ...).
 	Uses map[string]bool
+
+	noArgs string // why Args is nil
 }
 
 // Point is one attach point, expanded.
