@@ -187,8 +187,9 @@ func (fd *folder) binary(in *Instr) {
 	if in.Op >= OpShl && in.Op <= OpSar {
 		in.Imm &= 63
 	}
-	fd.chain(in)
-	fd.withConstant(in)
+	if fd.chain(in); in.Op != OpConst {
+		fd.withConstant(in)
+	}
 }
 
 // same simplifies operations of a value with itself.
@@ -241,7 +242,6 @@ func (fd *folder) withConstant(in *Instr) {
 	power := bits.TrailingZeros64(uint64(n))
 	isPower := n != 0 && uint64(n)&(uint64(n)-1) == 0
 	switch in.Op {
-	case OpConst:
 	case OpAdd, OpXor, OpShl, OpShr, OpSar:
 		if n == 0 {
 			fd.is(in, x)

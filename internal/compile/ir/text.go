@@ -75,7 +75,11 @@ func (f *Func) write(w *strings.Builder) {
 		w.WriteByte('\n')
 	}
 	for _, b := range f.Blocks {
-		fmt.Fprintf(w, "b%d %s:\n", b.ID, b.Name)
+		fmt.Fprintf(w, "b%d", b.ID)
+		if b.Name != "" {
+			w.WriteString(" " + b.Name)
+		}
+		w.WriteString(":\n")
 		for i := range b.Instrs {
 			w.WriteByte('\t')
 			w.WriteString(b.Instrs[i].String())
