@@ -242,9 +242,11 @@ func (l *lister) rawTracepoints(kind, pattern string) {
 				continue
 			}
 		}
-		id, ok := in.Find(kernel.BTFTypedef, "btf_trace_"+event)
+		id, ok := in.Find(kernel.BTFFunc, "__traceiter_"+event) // it names the parameters
 		if !ok {
-			continue
+			if id, ok = in.Find(kernel.BTFTypedef, "btf_trace_"+event); !ok {
+				continue
+			}
 		}
 		proto := in.Type(in.Type(id).Elem)
 		if proto != nil && proto.Kind == kernel.BTFPtr {

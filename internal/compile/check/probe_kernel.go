@@ -241,11 +241,14 @@ func onlyOne(found []string) []string {
 	return found[:1]
 }
 
-// tracepointType is the ID of the prototype of a tracepoint's programs; 0 if there is none.
+// tracepointType is the ID of the prototype of a tracepoint's programs; 0 if there is none. That of the kernel's own
+// function has the same parameters, and names them.
 func tracepointType(b *btfTypes, name string) uint32 {
-	id, ok := b.raw.Find(kernel.BTFTypedef, "btf_trace_"+name)
+	id, ok := b.raw.Find(kernel.BTFFunc, "__traceiter_"+name)
 	if !ok {
-		return 0
+		if id, ok = b.raw.Find(kernel.BTFTypedef, "btf_trace_"+name); !ok {
+			return 0
+		}
 	}
 	for range maxChain {
 		t := b.raw.Type(id)
