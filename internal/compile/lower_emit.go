@@ -74,7 +74,8 @@ func (f *fn) emit(n syntax.Node, site Site, args []syntax.Expr) {
 	number := f.site(site)
 
 	var rec mem
-	if size+room <= recordOnStack {
+	// A second string begins where the first ends; on the stack the verifier wants all places known.
+	if size+room <= recordOnStack && len(tails) < 2 {
 		rec = mem{slot: f.Func.NewSlot(size+room, 8, "record"), onSlot: true}
 	} else {
 		rec = f.allocScratch(size + room)

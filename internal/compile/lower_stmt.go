@@ -94,9 +94,8 @@ func (f *fn) stmt(s syntax.Stmt) {
 func (f *fn) effect(e syntax.Expr) {
 	switch e := e.(type) {
 	case *syntax.Call:
-		if f.emitCall(e) {
-			return
-		}
+		f.call(e)
+		return
 	case *syntax.IfExpr:
 		f.ifStmt(e.If)
 		return

@@ -20,6 +20,7 @@ const rowSize = 64
 const (
 	errorsMost   = 134 // of errno
 	syscallsMost = 512
+	unknownCall  = "Unknown syscall"
 )
 
 // tableTo writes strerror(n), signal_name(n) or syscall_name(n) at dst.
@@ -48,45 +49,52 @@ func (f *fn) table(name string) (rows []string, missing string) {
 		return rows, "Unknown error"
 	case "signal_name":
 		for n := range 65 {
-			rows = append(rows, signalName(n))
+			rows = append(rows, signalText(n))
 		}
-		return rows, "Unknown signal"
+		return rows, "N/A"
 	}
 	for n := range syscallsMost {
 		s := kernel.SyscallNameOn(f.t.Machine(), n)
 		if s == "" {
-			s = "unknown"
+			s = unknownCall
 		}
 		rows = append(rows, s)
 	}
-	return rows, "unknown"
+	return rows, unknownCall
 }
 
-// errorText is what the C library says of an error.
+// errorText is an error in the words of the kernel's headers; where these are not those of the C library, they are here.
 func errorText(n int) string {
-	if n == 0 {
-		return "Success"
+	if text, ok := errorTexts[n]; ok {
+		return text
 	}
-	text := syscall.Errno(n).Error()
-	if strings.HasPrefix(text, "errno ") {
-		return "Unknown error " + strconv.Itoa(n)
-	}
-	// The same texts begin with a capital letter there.
-	return strings.ToUpper(text[:1]) + text[1:]
+	return capital(syscall.Errno(n).Error(), "errno ", "Unknown error")
 }
 
-// signalNames are those below the real-time signals.
-var signalNames = strings.Fields("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP " +
-	"TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS")
+var errorTexts = map[int]string{
+	0: "Success", 5: "I/O error", 9: "Bad file number", 11: "Try again (operation would block)", 12: "Out of memory",
+	18: "Cross-device link", 23: "File table overflow", 25: "Not a typewriter", 33: "Math argument out of domain of func",
+	34: "Math result not representable", 35: "Resource deadlock would occur", 37: "No record locks available",
+	38: "Invalid system call number", 40: "Too many symbolic links encountered", 74: "Not a data message",
+	84: "Illegal byte sequence", 95: "Operation not supported on transport endpoint",
+	102: "Network dropped connection because of reset", 122: "Quota exceeded", 125: "Operation Canceled",
+	133: "Memory page has hardware error",
+}
 
-const firstRealTime = 34
+const firstRealTime, lastRealTime = 34, 64
 
-func signalName(n int) string {
-	switch {
-	case n >= 1 && n <= len(signalNames):
-		return "SIG" + signalNames[n-1]
-	case n >= firstRealTime:
-		return "SIGRTMIN+" + strconv.Itoa(n-firstRealTime)
+// signalText is a signal in the words of the C library.
+func signalText(n int) string {
+	if n >= firstRealTime && n <= lastRealTime {
+		return "Real-time signal " + strconv.Itoa(n-firstRealTime)
 	}
-	return "Unknown signal " + strconv.Itoa(n)
+	return capital(syscall.Signal(n).String(), "signal ", "Unknown signal "+strconv.Itoa(n))
+}
+
+// capital is a text of the syscall package as others write it; one with that prefix is none.
+func capital(text, none, instead string) string {
+	if strings.HasPrefix(text, none) {
+		return instead
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
