@@ -60,5 +60,8 @@ func demangleWith(name string, options ...demangle.Option) (text string) {
 			text = name
 		}
 	}()
-	return demangle.Filter(name, append(options, demangle.MaxLength(maxDemangledLog))...)
+	if text = demangle.Filter(name, append(options, demangle.MaxLength(maxDemangledLog))...); text == "" {
+		return name
+	}
+	return text
 }
