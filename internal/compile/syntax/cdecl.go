@@ -13,6 +13,7 @@ type cDecls struct {
 	failed      bool
 	enumerators map[string]int64
 	tags        map[string]bool // what is defined already: "struct x"
+	open        []Span          // the braces that are not closed yet
 }
 
 // declarations reads them all, going on after the next ';' when one is wrong.
@@ -22,29 +23,32 @@ func (d *cDecls) declarations() {
 		d.failed = false
 		d.declaration()
 		if d.failed {
-			d.resync()
+			d.resync(before)
 		}
+		d.open = nil
 		if d.i == before {
 			d.i++
 		}
 	}
 }
 
-// resync skips to the end of a definition: a ';' outside of braces.
-func (d *cDecls) resync() {
-	for depth := 0; d.i < len(d.out); d.i++ {
-		switch d.out[d.i].text {
+// resync skips to the end of the definition that starts at a token: a ';' outside of braces.
+func (d *cDecls) resync(start int) {
+	depth := 0
+	for i := start; i < len(d.out); i++ {
+		switch d.out[i].text {
 		case "{":
 			depth++
 		case "}":
 			depth--
 		case ";":
-			if depth <= 0 {
-				d.i++
+			if depth <= 0 && i >= d.i {
+				d.i = i + 1
 				return
 			}
 		}
 	}
+	d.i = len(d.out)
 }
 
 func (d *cDecls) peek() string { return d.peekAt(0) }
@@ -77,7 +81,11 @@ func (d *cDecls) here() Span {
 }
 
 func (d *cDecls) fail(format string, args ...any) {
-	if !d.failed {
+	switch {
+	case d.failed:
+	case d.i >= len(d.out) && len(d.open) > 0:
+		d.error(d.open[len(d.open)-1], "this '{' is never closed")
+	default:
 		d.error(d.here(), format, args...)
 	}
 	d.failed = true
@@ -92,6 +100,13 @@ func (d *cDecls) expect(text, where string) {
 		found = "'" + printable(d.out[d.i].text) + "'"
 	}
 	d.fail("expected '%s' %s, found %s", text, where, found)
+}
+
+// close takes the '}' of the innermost open brace.
+func (d *cDecls) close(where string) {
+	if d.expect("}", where); !d.failed {
+		d.open = d.open[:len(d.open)-1]
+	}
 }
 
 // since is the span from token i to the last one taken.
@@ -214,6 +229,9 @@ func (d *cDecls) qualifier() bool {
 // attributes skips __attribute__((...)), noting `packed`.
 func (d *cDecls) attributes(def *CStruct) {
 	for d.peek() == "__attribute__" || d.peek() == "_Alignas" {
+		if d.peek() == "_Alignas" {
+			d.warn(d.here(), "the alignment is ignored")
+		}
 		d.i++
 		if d.peek() != "(" {
 			d.expect("(", "after the attribute")
@@ -226,6 +244,8 @@ func (d *cDecls) attributes(def *CStruct) {
 				depth++
 			case ")":
 				depth--
+			case "aligned", "__aligned__":
+				d.warn(d.out[d.i].at, "the alignment is ignored")
 			case "packed", "__packed__":
 				if def != nil {
 					def.Packed = true
@@ -273,10 +293,10 @@ func (d *cDecls) tagged() (*TypeExpr, *CStruct) {
 		}
 		d.tags[tag+" "+def.Name] = true
 	}
-	open := d.here()
+	d.open = append(d.open, d.here())
 	d.i++
 	if tag == "enum" {
-		d.enum(start, def.Name, open)
+		d.enum(start, def.Name)
 		d.attributes(nil)
 		if typ.Name == "" {
 			typ.Tag, typ.Name = "", "unsigned int"
@@ -286,11 +306,7 @@ func (d *cDecls) tagged() (*TypeExpr, *CStruct) {
 	for !d.failed && d.i < len(d.out) && d.peek() != "}" {
 		d.members(def)
 	}
-	if d.i >= len(d.out) && !d.failed {
-		d.error(open, "this '{' is never closed")
-		d.failed = true
-	}
-	d.expect("}", "after the members")
+	d.close("after the members")
 	d.attributes(def)
 	def.At = d.since(start)
 	if def.Name == "" {
@@ -385,14 +401,14 @@ func tagOf(def *CStruct) string {
 
 // function skips the rest of a pointer to a function or to an array, and returns its name.
 func (d *cDecls) function() (name string) {
-	for d.peek() == "(" {
+	for d.peek() == "(" || d.peek() == "[" {
 		depth := 0
 		for d.i < len(d.out) {
 			t := d.out[d.i]
 			switch {
-			case t.text == "(":
+			case t.text == "(", t.text == "[":
 				depth++
-			case t.text == ")":
+			case t.text == ")", t.text == "]":
 				depth--
 			case t.kind == cIdent && name == "":
 				name = t.text
@@ -440,15 +456,10 @@ func (d *cDecls) constant(closing string, limit int64, what string) int64 {
 }
 
 // enum reads the names and values up to the '}'.
-func (d *cDecls) enum(start int, name string, open Span) {
+func (d *cDecls) enum(start int, name string) {
 	e := &CEnum{Name: name}
 	next := int64(0)
 	for !d.failed && d.peek() != "}" {
-		if d.i >= len(d.out) {
-			d.error(open, "this '{' is never closed")
-			d.failed = true
-			return
-		}
 		if !d.peekIdent() {
 			d.fail("expected a name, found '%s'", printable(d.peek()))
 			return
@@ -483,7 +494,7 @@ func (d *cDecls) enum(start int, name string, open Span) {
 			break
 		}
 	}
-	d.expect("}", "after the names of the enum")
+	d.close("after the names of the enum")
 	e.At = d.since(start)
 	d.c.Enums = append(d.c.Enums, e)
 }

@@ -43,8 +43,8 @@ func (s *scanner) cItemEnd(i int) int {
 }
 
 // conditionalEnd is the end of a preprocessor line; of an #if, that of its #endif, as anything may stand between them.
+// Without an #endif it is the end of the text, which Preprocess tells about.
 func (s *scanner) conditionalEnd(i int) int {
-	first := s.directiveEnd(i)
 	depth := 0
 	for at := i; at < len(s.text); at = s.lineEnd(at) + 1 {
 		for at < len(s.text) && isSpace(s.text[at]) {
@@ -65,7 +65,7 @@ func (s *scanner) conditionalEnd(i int) int {
 			return s.directiveEnd(at)
 		}
 	}
-	return first
+	return len(s.text)
 }
 
 // lineEnd is the offset of the newline after i.

@@ -29,9 +29,11 @@ func Preprocess(src *Source, c *CPart, defined map[string]string) []Diagnostic {
 		pp.macros[name] = &cMacro{name: name, text: text, offset: c.S.Start, tokens: cTokens(text, c.S.Start)}
 	}
 	pp.run()
-	pp.collect()
-	d := &cDecls{preprocessor: pp, enumerators: map[string]int64{}, tags: map[string]bool{}}
-	d.declarations()
+	if len(pp.conds) == 0 && pp.work <= maxCTokens { // else what is left makes no sense
+		pp.collect()
+		d := &cDecls{preprocessor: pp, enumerators: map[string]int64{}, tags: map[string]bool{}}
+		d.declarations()
+	}
 	sort.SliceStable(pp.diags, func(i, j int) bool { return pp.diags[i].Span.Start < pp.diags[j].Span.Start })
 	return pp.diags
 }
@@ -53,6 +55,7 @@ type preprocessor struct {
 	c      *CPart
 	macros map[string]*cMacro
 	count  int      // of #define lines
+	work   int      // expansions done
 	conds  []cCond  // open #if lines, the innermost last
 	out    []cToken // what is left when all lines are done
 	diags  []Diagnostic
@@ -68,6 +71,12 @@ type cCond struct {
 func (pp *preprocessor) error(at Span, format string, args ...any) {
 	if len(pp.diags) < maxErrors {
 		pp.diags = append(pp.diags, Diagnostic{Span: at, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (pp *preprocessor) warn(at Span, format string, args ...any) {
+	if len(pp.diags) < maxErrors {
+		pp.diags = append(pp.diags, Diagnostic{Severity: Warning, Span: at, Message: fmt.Sprintf(format, args...), Kind: "preprocessor"})
 	}
 }
 
@@ -103,16 +112,20 @@ func (pp *preprocessor) run() {
 // emit appends a token, or what its macro stands for.
 func (pp *preprocessor) emit(t cToken, out *[]cToken, depth int) {
 	m := pp.macros[t.text]
-	if t.kind != cIdent || m == nil || m.busy || m.function || depth > maxCDepth {
-		if len(*out) < maxCTokens {
-			*out = append(*out, t)
+	if pp.work++; pp.work > maxCTokens {
+		if pp.work == maxCTokens+1 {
+			pp.error(t.at, "the C part is too large once its macros are expanded")
 		}
+		return
+	}
+	if t.kind != cIdent || m == nil || m.busy || m.function || depth > maxCDepth {
+		*out = append(*out, t)
 		return
 	}
 	m.busy = true
 	for _, sub := range m.tokens {
 		sub.at = t.at
-		if len(*out) >= maxCTokens {
+		if pp.work > maxCTokens {
 			break
 		}
 		pp.emit(sub, out, depth+1)
@@ -163,7 +176,7 @@ func (pp *preprocessor) directive(from, end int) {
 	case "error":
 		pp.error(at, "#error %s", printable(rest))
 	case "warning":
-		pp.diags = append(pp.diags, Diagnostic{Severity: Warning, Span: at, Message: "#warning " + printable(rest), Kind: "preprocessor"})
+		pp.warn(at, "#warning %s", printable(rest))
 	case "", "pragma", "line", "ident":
 	default:
 		pp.error(at, "unknown preprocessor line #%s", name)
@@ -267,6 +280,9 @@ func (pp *preprocessor) condition(at Span, rest string, offset int) bool {
 			i++
 		}
 	}
+	if pp.work > maxCTokens {
+		return false
+	}
 	e := cEval{tokens: tokens, name: func(string) (int64, bool) { return 0, true }}
 	v, err := e.all()
 	if err != "" {
@@ -286,8 +302,7 @@ func (pp *preprocessor) define(at Span, rest string, offset int) {
 	text := rest[len(name):]
 	if strings.HasPrefix(text, "(") {
 		m.function = true
-		pp.diags = append(pp.diags, Diagnostic{Severity: Warning, Span: m.nameAt, Kind: "preprocessor",
-			Message: fmt.Sprintf("the #define of %s is ignored: it takes parameters", name), Hint: "write a macro of this language instead"})
+		pp.warn(m.nameAt, "the #define of %s is ignored: it takes parameters; write a macro of this language instead", name)
 		return
 	}
 	m.text = strings.TrimLeft(text, " \t\r")

@@ -29,7 +29,7 @@ func (d *dumper) node(depth int, role string, n Node) {
 	}
 	switch n := n.(type) {
 	case *Program:
-		d.line(depth, role, "Program")
+		d.line(depth, role, label(n))
 		if n.Shebang != "" {
 			d.line(depth+1, "", "Shebang "+quote(n.Shebang))
 		}
@@ -42,7 +42,7 @@ func (d *dumper) node(depth int, role string, n Node) {
 		d.node(depth+1, "then", n.Then)
 		d.node(depth+1, "else", n.Else)
 	case *Block:
-		d.line(depth, role, "Block")
+		d.line(depth, role, label(n))
 		for _, s := range n.Stmts {
 			d.node(depth+1, "", s)
 		}
@@ -50,7 +50,7 @@ func (d *dumper) node(depth int, role string, n Node) {
 			d.node(depth+1, "value", n.Value)
 		}
 	case *Probe:
-		d.line(depth, role, "Probe")
+		d.line(depth, role, label(n))
 		for _, a := range n.Points {
 			d.node(depth+1, "", a)
 		}
@@ -59,18 +59,18 @@ func (d *dumper) node(depth int, role string, n Node) {
 		}
 		d.node(depth+1, "", n.Body)
 	case *Record:
-		d.line(depth, role, "Record")
+		d.line(depth, role, label(n))
 		for i, x := range n.Elems {
 			d.node(depth+1, n.Names[i], x)
 		}
 	case *TypeExpr:
 		if n.Typeof == nil {
-			d.line(depth, role, "Type "+TypeString(n))
+			d.line(depth, role, label(n))
 			break
 		}
 		rest := *n
 		rest.Typeof, rest.Name = nil, "typeof"
-		d.line(depth, role, "Type "+TypeString(&rest))
+		d.line(depth, role, label(&rest))
 		d.node(depth+1, "", n.Typeof)
 	default:
 		d.line(depth, role, label(n))
@@ -84,7 +84,7 @@ func (d *dumper) below(depth int, n Node) {
 
 // cPart writes the preamble: what the preprocessor made of it, or its text if it did not run.
 func (d *dumper) cPart(depth int, c *CPart) {
-	d.line(depth, "", "C "+quote(c.Text))
+	d.line(depth, "", label(c))
 	for _, i := range c.Includes {
 		d.line(depth+1, "", "Include "+i.Path)
 	}
@@ -105,7 +105,7 @@ func (d *dumper) cPart(depth int, c *CPart) {
 		}
 	}
 	for _, e := range c.Enums {
-		d.line(depth+1, "", strings.TrimRight("Enum "+e.Name, " "))
+		d.line(depth+1, "", label(e))
 		for i, name := range e.Names {
 			d.line(depth+2, "", fmt.Sprintf("%s = %d", name, e.Values[i]))
 		}
@@ -129,6 +129,18 @@ func label(n Node) string {
 		return ""
 	}
 	switch n := n.(type) {
+	case *Program:
+		return "Program"
+	case *CPart:
+		return "C " + quote(n.Text)
+	case *Probe:
+		return "Probe"
+	case *Block:
+		return "Block"
+	case *CEnum:
+		return with("Enum", n.Name)
+	case *TypeExpr:
+		return "Type " + TypeString(n)
 	case *CStruct:
 		return with(flag(!n.Union, "Struct")+flag(n.Union, "Union"), n.Name, flag(n.Packed, "packed"))
 	case *CField:

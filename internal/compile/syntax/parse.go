@@ -65,6 +65,7 @@ type parser struct {
 	depth   int
 	diags   []Diagnostic
 
+	lost     bool            // an open string or comment may have hidden a '}'
 	define   bool            // this is the value of a #define
 	unclosed bool            // a missing '}' has been told about, for this declaration
 	params   map[string]bool // identifier parameters of the macro being read: they name no types
@@ -93,6 +94,9 @@ func (p *parser) next() {
 	if p.failed {
 		return
 	}
+	if p.tok.kind == tokOpenString || p.tok.kind == tokIllegal {
+		p.lost = p.lost || strings.Contains(p.word(), "}")
+	}
 	p.prevEnd = p.tok.end
 	p.tok = p.scan(p.tok.end)
 }
@@ -106,11 +110,9 @@ func (p *parser) failAt(at Span, message, hint string) {
 	}
 	switch p.tok.kind {
 	case tokOpenString:
-		p.unclosed = p.unclosed || strings.Contains(p.word(), "}")
 		at, message, hint = p.tokSpan(), "the string has no closing quote", "a string ends on the line it starts on; write \\n for a new line"
 	case tokIllegal:
 		if p.hasPrefix(p.tok.start, "/*") {
-			p.unclosed = true
 			at, message, hint = Span{at.Start, at.Start + 2}, "the comment is not closed", "write */ where it ends"
 			break
 		}

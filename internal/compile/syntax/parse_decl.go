@@ -35,7 +35,7 @@ func (p *parser) program() *Program {
 
 // declaration reads one of anything that stands outside of blocks, complaining about what stands too late.
 func (p *parser) declaration(prog *Program) {
-	p.unclosed = false
+	p.unclosed, p.lost = false, false
 	start := p.tokSpan()
 	late := func(what string) {
 		if len(prog.Decls) > 0 {

@@ -35,7 +35,9 @@ func (p *parser) block(of string) *Block {
 	}
 	if !p.accept(tokRBrace) && !p.unclosed {
 		p.unclosed = true
-		p.report(open, "this '{' is never closed", "write the '}' that ends the body "+of)
+		if !p.lost {
+			p.report(open, "this '{' is never closed", "write the '}' that ends the body "+of)
+		}
 	}
 	b.At = p.from(start)
 	return b

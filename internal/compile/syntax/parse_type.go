@@ -65,15 +65,14 @@ func (p *parser) shape(t token) (s typeShape, ok bool) {
 		}
 		s.tagged = true
 		t = p.scan(t.end)
+	case s.name == "const", s.name == "volatile":
+		s, ok = p.shape(p.scan(t.end))
+		s.builtin, s.single = true, false
+		return s, ok
 	case cWords[s.name]:
 		s.builtin = true
 		for t.kind == tokIdent && cWords[word()] {
 			t = p.scan(t.end)
-		}
-		if s.name == "const" || s.name == "volatile" {
-			inner, ok := p.shape(t)
-			inner.builtin = true
-			return inner, ok
 		}
 	default:
 		s.builtin, s.single = typeNames[s.name], true

@@ -26,7 +26,7 @@ func typeString(t *TypeExpr, expr func(Expr) string) string {
 	}
 	for i, s := range t.Suffixes {
 		switch {
-		case s.Pointer && i == 0 && t.Tag != "":
+		case s.Pointer && i == 0 && t.Size == 0:
 			b.WriteString(" *")
 		case s.Pointer:
 			b.WriteString("*")
