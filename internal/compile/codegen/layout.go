@@ -9,8 +9,8 @@ import (
 // graph is the control flow of a function, blocks numbered in the order in which they will lie in memory.
 type graph struct {
 	blocks []*ir.Block
-	number map[*ir.Block]int32
-	depth  []int32
+	number []int32 // by ir.Block.ID
+	depth  []int32 // by number: how many loops are around the block
 }
 
 // target skips blocks that only jump.
@@ -24,22 +24,24 @@ func target(b *ir.Block) *ir.Block {
 	return b
 }
 
-// layOut puts the blocks of f that can be reached in reverse postorder. Where there is a choice, what is left comes before
-// what is further in a loop is left, and the first alternative of a branch follows it.
+// layOut puts the blocks of f that can be reached in reverse postorder. Where there is a choice, what stays in a loop comes
+// before what leaves it, and the first alternative of a branch follows the branch.
 func layOut(f *ir.Func) (*graph, error) {
+	ids := 0
 	for _, b := range f.Blocks {
-		if b.Last() == nil && len(b.Instrs) > 0 || len(b.Instrs) == 0 && b == f.Blocks[0] {
+		if b.Last() == nil && (len(b.Instrs) > 0 || b == f.Blocks[0]) {
 			return nil, fmt.Errorf("bug: block %s of %s has no end", b.Name, f.Name)
 		}
+		ids = max(ids, b.ID+1)
 	}
-	depth := loopDepths(f)
-	g := &graph{number: make(map[*ir.Block]int32, len(f.Blocks))}
-	postorder(target(f.Blocks[0]), func(b *ir.Block) (first, second *ir.Block) {
+	depth := loopDepths(f, ids)
+	g := &graph{number: make([]int32, ids)}
+	postorder(target(f.Blocks[0]), ids, func(b *ir.Block) (first, second *ir.Block) {
 		then, els := successors(b)
 		if els == nil {
 			return then, nil
 		}
-		if depth[then] < depth[els] || depth[then] == depth[els] && leaves(then) && !leaves(els) {
+		if d, e := depth[then.ID], depth[els.ID]; d < e || d == e && leaves(then) && !leaves(els) {
 			return then, els
 		}
 		return els, then
@@ -49,8 +51,8 @@ func layOut(f *ir.Func) (*graph, error) {
 	}
 	g.depth = make([]int32, len(g.blocks))
 	for i, b := range g.blocks {
-		g.number[b] = int32(i)
-		g.depth[i] = depth[b]
+		g.number[b.ID] = int32(i)
+		g.depth[i] = depth[b.ID]
 	}
 	return g, nil
 }
@@ -73,13 +75,14 @@ func successors(b *ir.Block) (then, els *ir.Block) {
 }
 
 // postorder walks depth first, without recursion: functions have thousands of blocks.
-func postorder(entry *ir.Block, succs func(*ir.Block) (first, second *ir.Block), visit func(*ir.Block)) {
+func postorder(entry *ir.Block, ids int, succs func(*ir.Block) (first, second *ir.Block), visit func(*ir.Block)) {
 	type frame struct {
 		b     *ir.Block
 		succs [2]*ir.Block
 		next  int
 	}
-	seen := map[*ir.Block]bool{entry: true}
+	seen := make([]bool, ids)
+	seen[entry.ID] = true
 	push := func(stack []frame, b *ir.Block) []frame {
 		first, second := succs(b)
 		return append(stack, frame{b: b, succs: [2]*ir.Block{first, second}})
@@ -94,52 +97,71 @@ func postorder(entry *ir.Block, succs func(*ir.Block) (first, second *ir.Block),
 		}
 		s := top.succs[top.next]
 		top.next++
-		if s != nil && !seen[s] {
-			seen[s] = true
+		if s != nil && !seen[s.ID] {
+			seen[s.ID] = true
 			stack = push(stack, s)
 		}
 	}
 }
 
-// loopDepths says for each block how many loops it is in.
-func loopDepths(f *ir.Func) map[*ir.Block]int32 {
-	order := map[*ir.Block]int{} // in postorder, from 1
+// loopDepths says for each block, by its ID, how many loops it is in.
+func loopDepths(f *ir.Func, ids int) []int32 {
+	depth := make([]int32, ids)
+	order := make([]int32, ids) // in postorder, from 1
 	var blocks []*ir.Block
-	postorder(target(f.Blocks[0]), successors, func(b *ir.Block) {
+	postorder(target(f.Blocks[0]), ids, successors, func(b *ir.Block) {
 		blocks = append(blocks, b)
-		order[b] = len(blocks)
+		order[b.ID] = int32(len(blocks))
 	})
 	// An edge to a block that is finished later, or to itself, closes a loop.
-	var closing map[*ir.Block][]*ir.Block
-	preds := map[*ir.Block][]*ir.Block{}
+	type edge struct{ from, to *ir.Block }
+	var closing []edge
 	for _, b := range blocks {
 		then, els := successors(b)
 		for _, s := range [2]*ir.Block{then, els} {
-			if s == nil {
-				continue
-			}
-			preds[s] = append(preds[s], b)
-			if order[s] >= order[b] {
-				if closing == nil {
-					closing = map[*ir.Block][]*ir.Block{}
-				}
-				closing[s] = append(closing[s], b)
+			if s != nil && order[s.ID] >= order[b.ID] {
+				closing = append(closing, edge{b, s})
 			}
 		}
 	}
-	depth := make(map[*ir.Block]int32, len(blocks))
-	for header, work := range closing {
-		in := map[*ir.Block]bool{header: true}
-		depth[header]++
+	if len(closing) == 0 {
+		return depth
+	}
+	preds := make([][]*ir.Block, ids)
+	for _, b := range blocks {
+		then, els := successors(b)
+		for _, s := range [2]*ir.Block{then, els} {
+			if s != nil {
+				preds[s.ID] = append(preds[s.ID], b)
+			}
+		}
+	}
+	// The loop of a header is what comes to its closing edges without passing the header.
+	in := make([]int, ids) // the last header, plus 1, whose loop the block was found in
+	var work []*ir.Block
+	done := make([]bool, ids)
+	for _, c := range closing {
+		header := c.to
+		if done[header.ID] {
+			continue
+		}
+		done[header.ID] = true
+		in[header.ID] = header.ID + 1
+		depth[header.ID]++
+		for _, e := range closing {
+			if e.to == header {
+				work = append(work, e.from)
+			}
+		}
 		for len(work) > 0 {
 			b := work[len(work)-1]
 			work = work[:len(work)-1]
-			if in[b] {
+			if in[b.ID] == header.ID+1 {
 				continue
 			}
-			in[b] = true
-			depth[b]++
-			work = append(work, preds[b]...)
+			in[b.ID] = header.ID + 1
+			depth[b.ID]++
+			work = append(work, preds[b.ID]...)
 		}
 	}
 	return depth

@@ -40,9 +40,9 @@ func selectInsts(f *ir.Func, g *graph) *machine {
 		mb.from = int32(len(s.out))
 		mb.succs = [2]int32{-1, -1}
 		if then, els := successors(g.blocks[i]); then != nil {
-			mb.succs[0] = g.number[then] + 1
+			mb.succs[0] = g.number[then.ID] + 1
 			if els != nil {
-				mb.succs[1] = g.number[els] + 1
+				mb.succs[1] = g.number[els.ID] + 1
 			}
 		}
 		last := &s.out[mb.to]

@@ -9,7 +9,8 @@ type cfg struct {
 	idom   []int32 // the entry's is itself
 	// A block's subtree in the tree of dominators is numbered pre[b] to last[b].
 	pre, last []int32
-	kids      [][]int32
+	// The tree: the first child of a block, and its next sibling; 0 is none, the entry being nobody's child.
+	kid, sibling []int32
 }
 
 // newCFG does not compute dominators; see dominators.
@@ -96,7 +97,7 @@ func (g *cfg) walk(entry *Block) {
 	}
 }
 
-// dominators computes idom, kids, pre and last, as Cooper, Harvey and Kennedy do.
+// dominators computes the tree of dominators, as Cooper, Harvey and Kennedy do.
 func (g *cfg) dominators() {
 	n := len(g.blocks)
 	g.idom = make([]int32, n)
@@ -123,9 +124,10 @@ func (g *cfg) dominators() {
 			}
 		}
 	}
-	g.kids = make([][]int32, n)
-	for b := 1; b < n; b++ {
-		g.kids[g.idom[b]] = append(g.kids[g.idom[b]], int32(b))
+	g.kid, g.sibling = make([]int32, n), make([]int32, n)
+	for b := int32(n) - 1; b > 0; b-- {
+		d := g.idom[b]
+		g.kid[d], g.sibling[b] = b, g.kid[d]
 	}
 	g.pre, g.last = make([]int32, n), make([]int32, n)
 	next := int32(0)
@@ -150,23 +152,20 @@ func (g *cfg) common(x, y int32) int32 {
 
 // preorder walks the tree of dominators.
 func (g *cfg) preorder(enter, leave func(b int32)) {
-	type frame struct {
-		b    int32
-		next int
-	}
-	stack := []frame{{}}
+	type frame struct{ b, next int32 }
+	stack := []frame{{0, g.kid[0]}}
 	enter(0)
 	for len(stack) > 0 {
 		top := &stack[len(stack)-1]
-		if top.next == len(g.kids[top.b]) {
+		kid := top.next
+		if kid == 0 {
 			leave(top.b)
 			stack = stack[:len(stack)-1]
 			continue
 		}
-		kid := g.kids[top.b][top.next]
-		top.next++
+		top.next = g.sibling[kid]
 		enter(kid)
-		stack = append(stack, frame{b: kid})
+		stack = append(stack, frame{kid, g.kid[kid]})
 	}
 }
 

@@ -69,14 +69,14 @@ func drop(in *Instr) { *in = Instr{} }
 func sweep(f *Func) {
 	for _, b := range f.Blocks {
 		n := 0
-		for i := range b.Instrs {
-			if b.Instrs[i].Op == OpInvalid {
-				continue
-			}
-			if n != i {
-				b.Instrs[n] = b.Instrs[i]
-			}
+		for n < len(b.Instrs) && b.Instrs[n].Op != OpInvalid {
 			n++
+		}
+		for i := n; i < len(b.Instrs); i++ {
+			if b.Instrs[i].Op != OpInvalid {
+				b.Instrs[n] = b.Instrs[i]
+				n++
+			}
 		}
 		clear(b.Instrs[n:])
 		b.Instrs = b.Instrs[:n]
