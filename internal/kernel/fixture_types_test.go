@@ -21,7 +21,7 @@ var (
 		iphdr ipv6hdr tcphdr udphdr ethhdr sockaddr sockaddr_in sockaddr_in6 sockaddr_un in6_addr in_addr unix_sock
 		request request_queue gendisk block_device bio bio_vec linux_binprm pt_regs rq cfs_rq load_weight sched_entity
 		bpf_perf_event_data bpf_iter_meta bpf_iter__task bpf_iter__task_file bpf_iter__task_vma seq_file bpf_iter_num bpf_pidns_info
-		kernel_siginfo timespec64 rcu_head list_head hlist_node thread_info page folio module trace_entry wb_writeback_work
+		kernel_siginfo timespec64 __kernel_timespec rcu_head list_head hlist_node thread_info page folio module trace_entry wb_writeback_work
 		trace_event_raw_sys_enter trace_event_raw_sys_exit btf_ptr clone_args open_how stat statfs tasklet_struct`)
 	fixtureEnums = strings.Fields(`pid_type req_op req_opf skb_drop_reason bpf_map_type wb_reason zone_type cpu_usage_stat cgroup_subsys_id`)
 	// Values of enums without a name.
