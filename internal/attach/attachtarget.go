@@ -14,10 +14,8 @@ import (
 // attachTargets finds what programs of type tracing are loaded for: a type of the kernel, by its number. The library would
 // index all of the kernel's types for it.
 type attachTargets struct {
-	modules map[string]string // by program, where it is a function of a module
-	once    sync.Once
-	types   *kernel.BTFTypes
-	err     error
+	modules map[string]string                // by program, where it is a function of a module
+	types   func() (*kernel.BTFTypes, error) // the kernel's own; may be called by several goroutines
 	mu      sync.Mutex
 	handles map[string]*btf.Handle // of modules
 }
@@ -34,9 +32,9 @@ func (e *noTarget) Error() string { return e.err.Error() }
 func (e *noTarget) Unwrap() error { return e.err }
 
 func (t *attachTargets) find(program string, spec *ebpf.ProgramSpec) (attachTarget, error) {
-	t.once.Do(func() { t.types, t.err = kernel.OpenBTF(kernel.VmlinuxBTF) })
-	if t.err != nil {
-		return attachTarget{}, fmt.Errorf("it needs the kernel's types (BTF), which this kernel does not show; use one built with CONFIG_DEBUG_INFO_BTF: %w", t.err)
+	types, err := t.types()
+	if err != nil {
+		return attachTarget{}, fmt.Errorf("it needs the kernel's types (BTF), which this kernel does not show; use one built with CONFIG_DEBUG_INFO_BTF: %w", err)
 	}
 	kind, name, what := kernel.BTFFunc, spec.AttachTo, "function"
 	switch spec.AttachType {
@@ -47,23 +45,23 @@ func (t *attachTargets) find(program string, spec *ebpf.ProgramSpec) (attachTarg
 	}
 	module := t.modules[program]
 	if module == "" || module == "vmlinux" {
-		if id, ok := t.types.Find(kind, name); ok {
+		if id, ok := types.Find(kind, name); ok {
 			return attachTarget{id: id}, nil
 		}
 		if spec.AttachType != ebpf.AttachTraceRawTp || module != "" {
 			return attachTarget{}, fmt.Errorf("this kernel has no %s %s among its types", what, spec.AttachTo)
 		}
-		for _, m := range t.types.Modules() {
-			if target, err := t.inModule(m, kind, name); err == nil {
+		for _, m := range types.Modules() {
+			if target, err := t.inModule(types, m, kind, name); err == nil {
 				return target, nil
 			}
 		}
 		return attachTarget{}, fmt.Errorf("this kernel has no tracepoint %s, nor has a module that is loaded", spec.AttachTo)
 	}
-	target, err := t.inModule(module, kind, name)
+	target, err := t.inModule(types, module, kind, name)
 	if err != nil {
 		// What is in the kernel itself may be named by a module that is compiled into it.
-		if id, ok := t.types.Find(kind, name); ok {
+		if id, ok := types.Find(kind, name); ok {
 			return attachTarget{id: id}, nil
 		}
 		return attachTarget{}, fmt.Errorf("%s %s: %w", what, spec.AttachTo, err)
@@ -71,8 +69,8 @@ func (t *attachTargets) find(program string, spec *ebpf.ProgramSpec) (attachTarg
 	return target, nil
 }
 
-func (t *attachTargets) inModule(module string, kind kernel.BTFKind, name string) (attachTarget, error) {
-	types, err := t.types.Module(module)
+func (t *attachTargets) inModule(kernelTypes *kernel.BTFTypes, module string, kind kernel.BTFKind, name string) (attachTarget, error) {
+	types, err := kernelTypes.Module(module)
 	if err != nil {
 		return attachTarget{}, fmt.Errorf("the module %s is not loaded, or shows no types: %w", module, err)
 	}

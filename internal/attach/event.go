@@ -2,7 +2,6 @@ package attach
 
 import (
 	"strings"
-	"sync"
 
 	"sonde/internal/kernel"
 	"sonde/internal/prog"
@@ -70,27 +69,27 @@ func (k eventKey) alone() bool {
 // last to the first, for programs to run in the order of the Spec. Seen on 5.10, 6.1, 6.12, 6.18 and 7.2.
 //
 // Among programs of different kinds on one place there is no order, nor among the returns of sessions.
-func lastRunsFirst(k prog.ProbeKind) bool {
+func (s *Session) lastRunsFirst(k prog.ProbeKind) bool {
 	switch k {
 	case prog.Kprobe, prog.KprobeMulti, prog.KprobeSession, prog.Fentry, prog.Fexit,
 		prog.Uprobe, prog.Uretprobe, prog.UprobeMulti, prog.UretprobeMulti:
 		return true
 	case prog.KretprobeMulti:
-		return returnsByGraph()
+		return s.returnsByGraph()
 	}
 	return false
 }
 
 // returnsByGraph says whether probes of function returns (fprobe) are made by the function graph tracer, as they are from
 // 6.14 on. The way before that, kretprobes, runs them in the order in which they were attached.
-var returnsByGraph = sync.OnceValue(func() bool {
-	types, err := kernel.OpenBTF(kernel.VmlinuxBTF)
+func (s *Session) returnsByGraph() bool {
+	types, err := s.types()
 	if err != nil {
 		return false
 	}
 	_, ok := types.Find(kernel.BTFFunc, "fprobe_fgraph_entry")
 	return ok
-})
+}
 
 // kindNames are for messages about probes that do not say how they want to be shown.
 var kindNames = map[prog.ProbeKind]string{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"sonde/internal/kernel"
 	"sonde/internal/prog"
 )
 
@@ -17,7 +18,7 @@ import (
 // to one. Pinned maps take the place of those of their names.
 //
 // unloaded says why programs are missing whose attach points this kernel does not have; Attach then does as the probe says.
-func loadLean(spec *prog.Spec, pinned map[string]*ebpf.Map) (coll *ebpf.Collection, unloaded map[string]error, err error) {
+func loadLean(spec *prog.Spec, pinned map[string]*ebpf.Map, types func() (*kernel.BTFTypes, error)) (coll *ebpf.Collection, unloaded map[string]error, err error) {
 	coll = &ebpf.Collection{
 		Programs:  make(map[string]*ebpf.Program, len(spec.Collection.Programs)),
 		Maps:      make(map[string]*ebpf.Map, len(spec.Collection.Maps)),
@@ -43,7 +44,7 @@ func loadLean(spec *prog.Spec, pinned map[string]*ebpf.Map) (coll *ebpf.Collecti
 
 	names := slices.Sorted(maps.Keys(spec.Collection.Programs))
 	programs, errs := make([]*ebpf.Program, len(names)), make([]error, len(names))
-	targets := attachTargets{modules: modulesOf(spec)}
+	targets := attachTargets{modules: modulesOf(spec), types: types}
 	defer targets.close()
 	inParallel(len(names), runtime.GOMAXPROCS(0), func(i int) {
 		programs[i], errs[i] = loadProgram(names[i], spec.Collection.Programs[names[i]], coll.Maps, &targets)

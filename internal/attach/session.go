@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf"
 
@@ -18,11 +19,11 @@ import (
 // Session is a Spec that is running. Close ends it; a process that dies without Close leaves nothing behind either,
 // because the kernel takes down what no descriptor holds any more.
 type Session struct {
-	// Progress is told, if it is set before Attach, how many of the probes are on, or were found missing. It is not called
-	// by two goroutines at a time.
+	// Progress is told, if it is set before Attach, how many of the probes are on, or were found missing.
 	Progress func(done, total int)
 
 	spec     *prog.Spec
+	types    func() (*kernel.BTFTypes, error)
 	coll     *ebpf.Collection
 	unloaded map[string]error // why programs of a Lean Spec were left out: what they attach to is not there
 	links    []io.Closer
@@ -35,7 +36,11 @@ type Session struct {
 // Open loads the Spec's programs and maps into the kernel; nothing is attached yet. It needs CAP_BPF and CAP_PERFMON
 // (before 5.8: CAP_SYS_ADMIN) and, for CO-RE relocation and for programs on typed tracepoints and functions, the kernel's
 // BTF. An error is a *Refused where the verifier refused a program of a Lean Spec.
-func Open(spec *prog.Spec) (*Session, error) {
+func Open(spec *prog.Spec) (*Session, error) { return OpenFor(spec, nil) }
+
+// OpenFor is Open for those who have the kernel's types already, which it reads otherwise where a program of a Lean Spec
+// needs them. nil is as Open.
+func OpenFor(spec *prog.Spec, types *kernel.BTFTypes) (*Session, error) {
 	if err := RaiseMemlock(); err != nil {
 		return nil, err
 	}
@@ -45,8 +50,14 @@ func Open(spec *prog.Spec) (*Session, error) {
 	}
 	defer closeMaps(pinned)
 	s := &Session{spec: spec, iters: make(map[string]iterator)}
+	s.types = sync.OnceValues(func() (*kernel.BTFTypes, error) {
+		if types != nil {
+			return types, nil
+		}
+		return kernel.OpenBTF(kernel.VmlinuxBTF)
+	})
 	if spec.Lean {
-		s.coll, s.unloaded, err = loadLean(spec, pinned)
+		s.coll, s.unloaded, err = loadLean(spec, pinned, s.types)
 	} else {
 		s.coll, err = loadRelocated(spec, pinned)
 	}
