@@ -125,7 +125,7 @@ func runShell(command string, stdout, stderr io.Writer) error {
 
 // failed tells that an action did not work.
 func (r *Runner) failed(s *site, action string, err error) error {
-	return r.tell("%s: ERROR: %s: %s\n", r.where(s.Span), action, err)
+	return r.tell("%s: ERROR: %s: %s\n", r.where(s), action, err)
 }
 
 // wipe is clear and zero.

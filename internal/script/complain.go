@@ -8,12 +8,11 @@ import (
 	"syscall"
 
 	"sonde/internal/compile"
-	"sonde/internal/compile/syntax"
 )
 
 // where is a place in the script as bpftrace gives it: line, first and last column, or the lines of a longer one.
-func (r *Runner) where(span syntax.Span) string {
-	src := r.p.Source
+func (r *Runner) where(s *site) string {
+	src, span := r.p.Source, s.Span
 	if src == nil {
 		return "script"
 	}
@@ -29,8 +28,8 @@ func (r *Runner) where(span syntax.Span) string {
 }
 
 // excerpt is the line of the script with the place underlined.
-func (r *Runner) excerpt(span syntax.Span) string {
-	src := r.p.Source
+func (r *Runner) excerpt(s *site) string {
+	src, span := r.p.Source, s.Span
 	if src == nil || span.Start < 0 {
 		return ""
 	}
@@ -57,21 +56,21 @@ func (r *Runner) complain(s *site, body []byte) error {
 	}
 	r.text = r.run(r.text[:0], s, body)
 	if r.env.JSON {
-		return r.writeMessage(kind, r.text, s.Span, nil)
+		return r.writeMessage(kind, r.text, s, nil)
 	}
 	end := "\n"
 	if bytes.HasSuffix(r.text, []byte("\n")) {
 		end = ""
 	}
-	return r.tell("%s: %s: %s%s", r.where(s.Span), word, r.text, end)
+	return r.tell("%s: %s: %s%s", r.where(s), word, r.text, end)
 }
 
 // writeMessage writes a message as an object, with further members behind its text.
-func (r *Runner) writeMessage(kind string, text []byte, span syntax.Span, more []byte) error {
+func (r *Runner) writeMessage(kind string, text []byte, s *site, more []byte) error {
 	name, line, col := "", 0, 0
 	if src := r.p.Source; src != nil {
 		name = src.Name
-		line, col = src.Position(span.Start)
+		line, col = src.Position(s.Span.Start)
 	}
 	b := append(r.buf[:0], `{"type": "`...)
 	b = append(append(b, kind...), `", "msg": `...)
@@ -88,9 +87,9 @@ func (r *Runner) runtimeError(s *site) error {
 	case r.env.NoWarnings:
 		return nil
 	case r.env.JSON:
-		return r.writeMessage("runtime_error", []byte(s.Text), s.Span, nil)
+		return r.writeMessage("runtime_error", []byte(s.Text), s, nil)
 	}
-	return r.tell("%s: WARNING: %s\n%s", r.where(s.Span), s.Text, r.excerpt(s.Span))
+	return r.tell("%s: WARNING: %s\n%s", r.where(s), s.Text, r.excerpt(s))
 }
 
 // helperError tells of a function of the kernel that failed.
@@ -103,7 +102,7 @@ func (r *Runner) helperError(s *site, body []byte) error {
 	case r.env.JSON:
 		r.text = append(append(append(r.text[:0], `, "helper": "`...), s.Text...), `", "retcode": `...)
 		r.text = strconv.AppendInt(r.text, int64(result), 10)
-		return r.writeMessage("helper_error", []byte(reason), s.Span, r.text)
+		return r.writeMessage("helper_error", []byte(reason), s, r.text)
 	}
 	message := "the kernel's " + s.Text + " failed: " + reason
 	switch {
@@ -114,7 +113,7 @@ func (r *Runner) helperError(s *site, body []byte) error {
 	case s.Text == "map_delete_elem" && -result == int32(syscall.ENOENT):
 		message = "the map has no such key to delete"
 	}
-	return r.tell("%s: WARNING: %s (%s returned %d)\n%s", r.where(s.Span), message, s.Text, result, r.excerpt(s.Span))
+	return r.tell("%s: WARNING: %s (%s returned %d)\n%s", r.where(s), message, s.Text, result, r.excerpt(s))
 }
 
 // errnoText is what strerror(3) says of a result.
