@@ -59,7 +59,7 @@ func eventOf(p *prog.Probe) eventKey {
 // alone says that there is an event of its own for each probe, so that there is no order to keep.
 func (k eventKey) alone() bool {
 	switch k.kind {
-	case prog.Interval, prog.Profile, prog.Software, prog.Hardware, prog.Iter:
+	case prog.Interval, prog.Profile, prog.Software, prog.Hardware, prog.Watchpoint, prog.Iter:
 		return true
 	}
 	return false
@@ -97,7 +97,8 @@ var kindNames = map[prog.ProbeKind]string{
 	prog.Kprobe: "kprobe", prog.Kretprobe: "kretprobe", prog.KprobeMulti: "kprobe", prog.KretprobeMulti: "kretprobe",
 	prog.KprobeSession: "kprobe session", prog.Uprobe: "uprobe", prog.Uretprobe: "uretprobe", prog.UprobeMulti: "uprobe",
 	prog.UretprobeMulti: "uretprobe", prog.Fentry: "fentry", prog.Fexit: "fexit", prog.Interval: "interval",
-	prog.Profile: "profile", prog.Software: "software", prog.Hardware: "hardware", prog.Iter: "iter",
+	prog.Profile: "profile", prog.Software: "software", prog.Hardware: "hardware", prog.Watchpoint: "watchpoint",
+	prog.Iter: "iter",
 }
 
 // shown is how a probe is called in messages.

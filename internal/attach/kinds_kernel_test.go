@@ -7,9 +7,12 @@ import (
 	"os/exec"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -99,7 +102,7 @@ func ranking(probes ...prog.Probe) *prog.Spec {
 			program.AttachType = ebpf.AttachTraceKprobeSession
 		case prog.UprobeMulti, prog.UretprobeMulti:
 			program.AttachType = ebpf.AttachTraceUprobeMulti
-		case prog.Interval, prog.Profile, prog.Software, prog.Hardware:
+		case prog.Interval, prog.Profile, prog.Software, prog.Hardware, prog.Watchpoint:
 			program.Type = ebpf.PerfEvent
 		}
 		spec.Collection.Programs[p.Program] = program
@@ -309,4 +312,47 @@ func TestKernelTimers(t *testing.T) {
 		}
 	}
 	t.Errorf("runs of each: %v", r.hits[:len(probes)])
+}
+
+var watched uint64
+
+// TestKernelWatchpoint counts the writes to a word of this process.
+func TestKernelWatchpoint(t *testing.T) {
+	needTestRun(t)
+	address := uint64(uintptr(unsafe.Pointer(&watched)))
+	s := attached(t, ranking(
+		prog.Probe{Kind: prog.Watchpoint, Address: address, Length: 8, Mode: "w", PID: os.Getpid()},
+		prog.Probe{Kind: prog.Watchpoint, Address: address, Length: 3, Mode: "w", PID: os.Getpid(), Missing: prog.MissingWarn, Shown: "watchpoint:3"},
+		prog.Probe{Kind: prog.Watchpoint, Address: address, Length: 8, Mode: "q", PID: os.Getpid(), Missing: prog.MissingWarn, Shown: "watchpoint:q"},
+	))
+	if s.Attached() != 1 || len(s.Missing()) != 2 {
+		t.Errorf("%d attached, missing %q", s.Attached(), s.Missing())
+	}
+	for i := range uint64(3) {
+		atomic.StoreUint64(&watched, i)
+	}
+	if r := ranksOf(t, s); r.hits[0] != 3 {
+		t.Errorf("%d writes", r.hits[0])
+	}
+}
+
+// TestKernelTimerRefused looks at what is said where the machine or a setting is in the way.
+func TestKernelTimerRefused(t *testing.T) {
+	needTestRun(t)
+	s := attached(t, ranking(
+		prog.Probe{Kind: prog.Profile, Frequency: 1 << 30, Missing: prog.MissingWarn, Shown: "profile"},
+		prog.Probe{Kind: prog.Interval, Missing: prog.MissingWarn, Shown: "interval"},
+		prog.Probe{Kind: prog.Hardware, Name: "cache-misses", Period: 1_000_000, Missing: prog.MissingWarn, Shown: "hardware"},
+	))
+	missing := s.Missing()
+	want := []string{
+		"profile: 1073741824 Hz is too fast for this kernel; see the sysctl kernel.perf_event_max_sample_rate",
+		"interval: a timer needs a period or a frequency",
+	}
+	if s.Attached() == 0 { // in most virtual machines
+		want = append(want, "hardware: this machine's CPU does not count it, or the hypervisor does not let it (make the perf event: no such file or directory); use a software event")
+	}
+	if !slices.Equal(missing, want) {
+		t.Errorf("missing:\n%s", strings.Join(missing, "\n"))
+	}
 }

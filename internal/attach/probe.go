@@ -36,6 +36,8 @@ func attachProbe(p *prog.Probe, program *ebpf.Program) ([]io.Closer, error) {
 		return openTimer(p, program)
 	case prog.Software, prog.Hardware:
 		return openCounter(p, program)
+	case prog.Watchpoint:
+		return openWatchpoint(p, program)
 	case prog.Iter:
 		return one(openIter(p, program))
 	}

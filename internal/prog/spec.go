@@ -25,8 +25,9 @@ const (
 	Profile  // Frequency in Hz or Period in ns, every CPU
 	Software // Name of the event, Period is its count; every CPU
 	Hardware
-	Iter    // Name ("task"); Path is where to pin, "" for none
-	TestRun // run by Session.Run with BPF_PROG_TEST_RUN, never attached: begin, end, self
+	Iter       // Name ("task"); Path is where to pin, "" for none
+	Watchpoint // Address, Length, Mode, PID; on every CPU
+	TestRun    // run by Session.Run with BPF_PROG_TEST_RUN, never attached: begin, end, self
 )
 
 // Probe ties one program of the collection to one attach point.
@@ -49,6 +50,8 @@ type Probe struct {
 	PID         int    // only this process (uprobes, perf events); 0 for all
 	Period      uint64 // of timers, in ns; of events, in counts
 	Frequency   uint64 // of timers, in Hz; instead of Period
+	Length      uint64 // of watchpoints: bytes
+	Mode        string // of watchpoints: of the letters r, w and x
 
 	// Shown is the attach point as the user knows it ("kprobe:vfs_read"), for messages.
 	Shown string
