@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -24,6 +25,7 @@ func cgroupPaths(root string, id uint64, hierarchies string) string {
 	var found []string
 	seen := map[string]bool{}
 	for _, fstype := range []string{"cgroup2", "cgroup"} {
+		from := len(found)
 		for m := range MountsOf(table, fstype) {
 			name := "unified"
 			if fstype == "cgroup" {
@@ -37,6 +39,7 @@ func cgroupPaths(root string, id uint64, hierarchies string) string {
 				found = append(found, name+":"+path)
 			}
 		}
+		slices.Sort(found[from:])
 	}
 	return strings.Join(found, ",")
 }
