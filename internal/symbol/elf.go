@@ -123,15 +123,15 @@ func (img *image) section(s *elf.Section, limit uint64) []byte {
 		return nil
 	}
 	data := make([]byte, s.FileSize)
-	if _, err := s.ReaderAt.ReadAt(data, 0); err != nil {
+	if _, err := s.ReadAt(data, 0); err != nil {
 		return nil
 	}
 	return data
 }
 
-// inFile says whether all of the section lies in the file.
+// inFile says whether all of the section lies in the file as it is: debug/elf gives no reader of a compressed one.
 func (img *image) inFile(s *elf.Section) bool {
-	return s.Type != elf.SHT_NOBITS && s.Offset <= img.size && s.FileSize <= img.size-s.Offset
+	return s.ReaderAt != nil && s.Type != elf.SHT_NOBITS && s.Offset <= img.size && s.FileSize <= img.size-s.Offset
 }
 
 func (img *image) sectionNamed(names ...string) *elf.Section {
@@ -152,7 +152,7 @@ func (img *image) readBuildID() []byte {
 			continue
 		}
 		data := make([]byte, p.Filesz)
-		if _, err := p.ReaderAt.ReadAt(data, 0); err != nil {
+		if _, err := p.ReadAt(data, 0); err != nil {
 			continue
 		}
 		if id := buildIDOf(data, img.file.ByteOrder); id != nil {

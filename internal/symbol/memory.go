@@ -21,6 +21,7 @@ type memory struct {
 	mappings []mapping // sorted
 	read     time.Time
 	cost     time.Duration // of reading
+	rereads  int
 	jit      perfMap
 }
 
@@ -117,12 +118,13 @@ func (m *memory) same(now *mapping) *file {
 	return nil
 }
 
-// reread reads the ranges again, since a library may have been loaded, unless that was done a moment ago.
+// reread reads the ranges again, since a library may have been loaded. After the first times it takes a part of the time only.
 func (m *memory) reread(p *Processes, pid uint32) bool {
-	if time.Since(m.read) < rereadShare*m.cost {
+	if m.rereads >= freeRereads && time.Since(m.read) < rereadShare*m.cost {
 		return false
 	}
-	now := &memory{birth: m.birth, mappings: m.mappings, jit: m.jit}
+	m.rereads++
+	now := &memory{birth: m.birth, mappings: m.mappings, rereads: m.rereads, jit: m.jit}
 	err := now.readMaps(p, pid)
 	m.read, m.jit = time.Now(), now.jit
 	if err != nil {

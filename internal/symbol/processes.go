@@ -15,7 +15,8 @@ const (
 	maxPrograms  = 4 // of those that one process ID has executed
 	// How often a lookup by itself looks whether the process is still the same.
 	checkEvery = 50 * time.Millisecond
-	// Reading maps again takes at most this part of the time: one in.
+	// Reading maps again is done so often at once, and then takes at most this part of the time: one in.
+	freeRereads = 4
 	rereadShare = 10
 )
 
