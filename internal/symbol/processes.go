@@ -88,13 +88,22 @@ func (p *Processes) Lookup(pid uint32, addr uint64) Frame {
 		if frame, found := p.find(known, addr); found {
 			return frame
 		}
-		if newest := known.newest(); !known.ended && newest.reread(p, pid) {
+		if !known.ended && p.refresh(known, pid) {
 			if frame, found := p.find(known, addr); found {
 				return frame
 			}
 		}
 	}
 	return p.probeFrame(addr)
+}
+
+// refresh looks for another program or more of the same, and says whether there is.
+func (p *Processes) refresh(known *process, pid uint32) bool {
+	newest := known.newest()
+	if _, err := p.observe(pid); err != nil {
+		return false
+	}
+	return known.newest() != newest || newest.reread(p, pid)
 }
 
 // SetProbeFile says where addresses of processes are looked up that ended before they were observed: in the files that
