@@ -34,7 +34,7 @@ type Program struct {
 	Config   *Config
 	Imports  []*Import
 	Decls    []Decl // probes, macros, functions, map declarations, in order
-	Comments []*Comment
+	Comments []*Comment // in order; those inside the C part stay in its text
 }
 
 // CPart is the C preamble: preprocessor lines and struct, union and enum definitions.
@@ -72,7 +72,9 @@ type CStruct struct {
 	Fields []*CField
 }
 
-// CField is one member. Bits is the width of a bit field, -1 for others. Anonymous members have no Name.
+// CField is one member. Its type's suffixes read left to right: int *a[2][3] is int, *, [3], [2]. C's arithmetic types
+// have one spelling each, as "unsigned long"; a pointer to a function or an array is void *.
+// Bits is the width of a bit field, -1 for others. Anonymous members have no Name.
 type CField struct {
 	At
 	Name string
@@ -351,7 +353,8 @@ type (
 		At
 		Type *TypeExpr
 	}
-	// Sizeof is sizeof(type) or sizeof(expr): one of the two is set.
+	// Sizeof is sizeof(type) or sizeof(expr): one of the two is set. A bare name that is no type of the language, as
+	// sizeof(pid_t), comes as an Ident; so it is in Offsetof, Typeinfo, typeof and the arguments of calls.
 	Sizeof struct {
 		At
 		Type *TypeExpr

@@ -52,6 +52,10 @@ scan:
 		return nil, i
 	}
 	a := &AttachPoint{At: At{p.span(start, i)}, Text: string(p.text[start:i])}
+	if isTag(a.Text) {
+		p.failAt(a.S, "expected a probe, found "+a.Text, "")
+		return nil, i
+	}
 	if name := p.identEnd(start); name > start && p.at(name) == '=' && name+1 < i {
 		a.Name, a.Text = string(p.text[start:name]), string(p.text[name+1:i])
 	}

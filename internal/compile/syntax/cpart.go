@@ -17,6 +17,9 @@ func (p *parser) cPart(i int) (*CPart, int) {
 	if start < 0 {
 		return nil, i
 	}
+	for isSpace(p.text[end-1]) {
+		end--
+	}
 	p.skip(i) // keep the comments before
 	p.seen = end
 	return &CPart{At: At{p.span(start, end)}, Text: string(p.text[start:end])}, end

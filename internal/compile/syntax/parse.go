@@ -11,7 +11,7 @@ const (
 	maxSource = 16 << 20
 	// maxDepth bounds the nesting of expressions and blocks, maxChain the number of operators in a row: both keep the
 	// tree, and with it the stack of whoever walks it, from growing without limit.
-	maxDepth = 500
+	maxDepth = 1000
 	maxChain = 4000
 	// maxErrors is when the parser stops telling.
 	maxErrors = 50

@@ -60,11 +60,11 @@ func (p *parser) declaration(prog *Program) {
 	case p.is("import") && p.following(tokString):
 		late("an import")
 		prog.Imports = append(prog.Imports, p.importDecl())
-	case p.is("let"):
+	case p.is("let") && p.following(tokMap, tokVar, tokIdent):
 		if d := p.mapDecl(); !p.failed {
 			prog.Decls = append(prog.Decls, d)
 		}
-	case p.is("macro") && p.following(tokIdent, tokLBrace, tokLParen):
+	case p.is("macro") && p.following(tokIdent, tokLParen):
 		prog.Decls = append(prog.Decls, p.macro())
 	case p.is("fn") && p.following(tokIdent):
 		prog.Decls = append(prog.Decls, p.function())

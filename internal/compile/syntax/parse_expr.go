@@ -115,11 +115,13 @@ func (p *parser) unary() Expr {
 	case tokLParen:
 		if typeof := p.typeofAhead(); typeof || p.castAhead() {
 			p.next()
+			from := p.tok.start
 			typ := p.typeExpr()
-			p.expect(tokRParen, "after the type")
-			if typeof && !startsExpr(p.tok.kind) {
-				return p.postfix(start, &TypeArg{p.from(start), typ})
+			if typeof && !(p.tok.kind == tokRParen && startsExpr(p.scan(p.tok.end).kind)) {
+				x := p.exprAfter(p.postfix(from, &TypeArg{p.from(from), typ}))
+				return p.postfix(start, p.parenRest(start, x))
 			}
+			p.expect(tokRParen, "after the type")
 			x := p.unary()
 			return &Cast{p.from(start), typ, x}
 		}
@@ -183,7 +185,7 @@ func (p *parser) member(start int, x Expr) Expr {
 		name, at := p.ident("")
 		return &Field{p.from(start), x, name, arrow, at}
 	case p.tok.kind == tokInt && !arrow:
-		if _, ok := x.(*IntLit); ok && dot.end == p.tok.start {
+		if _, ok := x.(*IntLit); ok {
 			p.failAt(Span{x.Span().Start, p.tokSpan().End}, "there are no numbers with a decimal point", "")
 			return x
 		}
@@ -288,7 +290,11 @@ func (p *parser) paren() Expr {
 	if p.tok.kind == tokIdent && p.following(tokAssign) {
 		return p.record(start)
 	}
-	x := p.operand()
+	return p.parenRest(start, p.expr())
+}
+
+// parenRest reads what follows the first expression in parentheses.
+func (p *parser) parenRest(start int, x Expr) Expr {
 	if p.tok.kind != tokComma {
 		if !p.failed && p.tok.kind == tokAssign {
 			p.fail("an assignment is no expression", "write == to compare")
@@ -324,8 +330,8 @@ func (p *parser) record(start int) Expr {
 	return r
 }
 
-// operand reads an expression or, where one is spelled out, a type.
-func (p *parser) operand() Expr {
+// argument reads an expression or, where one is spelled out, a type.
+func (p *parser) argument() Expr {
 	if p.typeAhead() {
 		start := p.tok.start
 		typ := p.typeExpr()
@@ -376,7 +382,7 @@ func (p *parser) name() Expr {
 	call := &Call{Func: word, Name: at.S}
 	if p.tok.kind != tokRParen {
 		for {
-			call.Args = append(call.Args, p.operand())
+			call.Args = append(call.Args, p.argument())
 			if !p.accept(tokComma) {
 				break
 			}

@@ -71,9 +71,11 @@ func (p *parser) shape(t token) (s typeShape, ok bool) {
 		return s, ok
 	case cWords[s.name]:
 		s.builtin = true
-		for t.kind == tokIdent && cWords[word()] {
+		words := 0
+		for ; t.kind == tokIdent && cWords[word()]; words++ {
 			t = p.scan(t.end)
 		}
+		s.single = words == 1
 	default:
 		s.builtin, s.single = typeNames[s.name], true
 		t = p.scan(t.end)
@@ -112,7 +114,7 @@ func (p *parser) castAhead() bool {
 	switch {
 	case s.tagged, s.pointer:
 		return true
-	case s.single && p.isNotType(s.name):
+	case s.single && !s.builtin && p.isNotType(s.name):
 		return false
 	case s.builtin && after == tokInc:
 		return true

@@ -1,9 +1,6 @@
 package syntax
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 const (
 	renderWidth = 120 // columns of source shown at most
@@ -54,13 +51,7 @@ func (s *Source) excerpt(at Span) (line, mark string) {
 	text := strings.TrimRight(s.Line(number), "\r")
 	from, to := col-1, col-1+int(at.End-at.Start)
 	cells, starts := showLine(text)
-	column := func(offset int) int {
-		offset = max(0, min(offset, len(text)))
-		for !utf8.RuneStart(append([]byte(text), 0)[offset]) {
-			offset--
-		}
-		return starts[offset]
-	}
+	column := func(offset int) int { return starts[max(0, min(offset, len(text)))] }
 	first, last := column(from), column(to)
 	last = max(last, first+1) // a place at the end of the line has a mark too
 	left, right := 0, len(cells)
@@ -86,7 +77,9 @@ func showLine(text string) (cells []string, starts []int) {
 	starts = make([]int, len(text)+1)
 	offset := 0
 	for _, r := range splitRunes(text) {
-		starts[offset] = len(cells)
+		for i := range len(r) {
+			starts[offset+i] = len(cells)
+		}
 		switch {
 		case r == "\t":
 			cells = append(cells, " ")
