@@ -19,6 +19,8 @@ type emitter struct {
 	pos       int32
 	raw       int // length of out as the kernel counts: 64-bit constants are two
 	jumps     jumps
+	// moved is one more than the index of a move that has just been made for certain: undoing it is needless.
+	moved int
 }
 
 func (e *emitter) add(in asm.Instruction) {
@@ -47,9 +49,14 @@ func (e *emitter) reg(v vreg) asm.Register {
 }
 
 func (e *emitter) mov(to, from asm.Register) {
-	if to != from {
-		e.add(asm.Mov.Reg(to, from))
+	if to == from {
+		return
 	}
+	if n := len(e.out); n > 0 && e.moved == n && e.out[n-1].Dst == from && e.out[n-1].Src == to {
+		return
+	}
+	e.add(asm.Mov.Reg(to, from))
+	e.moved = len(e.out)
 }
 
 func (e *emitter) constant(r asm.Register, n int64) {
@@ -78,6 +85,7 @@ func (e *emitter) function() error {
 	e.jumps.start(e, len(e.m.blocks))
 	for b := range e.m.blocks {
 		e.jumps.place(int32(b))
+		e.moved = 0
 		bl := &e.m.blocks[b]
 		for i := bl.from; i < bl.to; i++ {
 			in := &e.m.insts[i]
@@ -154,7 +162,7 @@ func (e *emitter) inst(in *inst, next int32) {
 		if in.isImm {
 			e.constant(e.reg(in.dst), in.imm)
 		} else {
-			e.mov(e.reg(in.dst), e.reg(in.b))
+			e.add(asm.Mov.Reg(e.reg(in.dst), e.reg(in.b))) // it may be skipped
 		}
 	case ir.OpPtrAdd:
 		e.mov(e.reg(in.dst), e.reg(in.b))

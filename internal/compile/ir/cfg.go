@@ -1,5 +1,7 @@
 package ir
 
+import "slices"
+
 // cfg is the control flow of a function: its reachable blocks in reverse postorder, so that a block comes after those that
 // dominate it. Blocks are numbered by their place in that order.
 type cfg struct {
@@ -171,3 +173,35 @@ func (g *cfg) preorder(enter, leave func(b int32)) {
 
 // dominates says whether every way to b leads through a.
 func (g *cfg) dominates(a, b int32) bool { return g.pre[a] <= g.pre[b] && g.pre[b] <= g.last[a] }
+
+// depths says for each block how many loops it is in.
+func (g *cfg) depths() []int32 {
+	depth := make([]int32, len(g.blocks))
+	var closing [][2]int32 // from, to
+	g.edges(func(from, to int32) {
+		if to <= from {
+			closing = append(closing, [2]int32{from, to})
+		}
+	})
+	slices.SortFunc(closing, func(x, y [2]int32) int { return int(x[1] - y[1]) })
+	in := make([]int32, len(g.blocks)) // the last header, plus 1, whose loop the block was found in
+	var work []int32
+	for i := 0; i < len(closing); {
+		header := closing[i][1]
+		in[header] = header + 1
+		depth[header]++
+		for ; i < len(closing) && closing[i][1] == header; i++ {
+			work = append(work, closing[i][0])
+		}
+		for len(work) > 0 {
+			b := work[len(work)-1]
+			work = work[:len(work)-1]
+			if in[b] != header+1 {
+				in[b] = header + 1
+				depth[b]++
+				work = append(work, g.preds[b]...)
+			}
+		}
+	}
+	return depth
+}

@@ -22,6 +22,7 @@ var Passes = []Pass{
 	{"slots", "what is written to the stack and never read is not written", removeDeadSlots},
 	{"dead", "what nobody uses is not computed", removeDead},
 	{"blocks", "", mergeBlocks},
+	{"sink", "what is computed early is computed where it is used", sink},
 }
 
 // Optimize runs the passes that enable names, all if it is nil. Blocks that cannot be reached are left out in any case.
