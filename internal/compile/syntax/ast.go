@@ -33,7 +33,7 @@ type Program struct {
 	C        *CPart // nil if there is none
 	Config   *Config
 	Imports  []*Import
-	Decls    []Decl // probes, macros, functions, map declarations, in order
+	Decls    []Decl     // probes, macros, functions, map declarations, in order
 	Comments []*Comment // in order; those inside the C part stay in its text
 }
 
@@ -79,7 +79,8 @@ type CField struct {
 	At
 	Name string
 	Type *TypeExpr
-	// Def is the definition of a struct, union or enum that is defined in place; Type names it, or is nil if anonymous.
+	// Def is the definition of a struct or union that is defined in place. Type names it; without a tag Type is nil, or
+	// has the tag word and no name if there are suffixes, as for struct { ... } a[2].
 	Def  *CStruct
 	Bits int
 }
