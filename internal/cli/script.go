@@ -50,7 +50,7 @@ func runScript(io streams, c *cobra.Command, x *scriptFlags, args []string, name
 	if x.fmt {
 		return formatScript(io, src)
 	}
-	s := &script{name: name, io: io, flags: x}
+	s := &script{name: name, io: io, flags: x, kernel: liveKernel()}
 	return s.run(src)
 }
 
@@ -135,13 +135,17 @@ func stagesOf(name string) []string {
 
 // compile compiles the script, says what there is to say about it, and returns nil if that is all there is to do.
 func (s *script) compile(in scriptSource, o compile.Options) (*compile.Program, error) {
-	text, k := in.text, liveKernel()
+	text, k := in.text, s.kernel
+	own := 0
 	if s.flags.tree {
-		text = follow(text, k.Types() != nil)
+		text, own = follow(text, k.Types() != nil)
 		o.Tree = treeMap
 		o.PID = 0 // the tree's root, not the only process
 	}
 	p, diags := compile.Compile(text, in.name, k, o)
+	if p != nil {
+		p.Points = p.Points[:max(len(p.Points)-own, 0)]
+	}
 	src := syntax.NewSource(in.name, text)
 	colour := terminalWidth(s.io.err) > 0 && colour()
 	bad, warnings := report(src, diags, colour)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"encoding/binary"
+	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +27,15 @@ func (s *script) newRunner() (*bt.Runner, error) {
 		}
 	}
 	maps := stream.NewMaps(s.session.Map)
+	if at := s.program.Elapsed; at.Map != "" {
+		boot, err := bootTime()
+		if err != nil {
+			return nil, err
+		}
+		if err := maps.WriteAt(at.Map, binary.LittleEndian.AppendUint64(nil, boot), at.Offset); err != nil {
+			return nil, err
+		}
+	}
 	return bt.New(s.program, bt.Env{
 		Out: s.file, Err: s.io.err, JSON: s.flags.format == "json",
 		Terminal:   s.flags.file == "" && terminalWidth(s.io.out) > 0,
@@ -36,17 +47,27 @@ func (s *script) newRunner() (*bt.Runner, error) {
 	})
 }
 
+// bootTime reads CLOCK_BOOTTIME, in nanoseconds.
+func bootTime() (uint64, error) {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0, fmt.Errorf("reading the clock: %w", err)
+	}
+	return uint64(t.Nano()), nil
+}
+
 // bootToWall is what to add to CLOCK_BOOTTIME for the time since the Unix epoch, in nanoseconds.
 func bootToWall() (int64, error) {
-	var before, after unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &before); err != nil {
+	before, err := bootTime()
+	if err != nil {
 		return 0, err
 	}
 	wall := time.Now().UnixNano()
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &after); err != nil {
+	after, err := bootTime()
+	if err != nil {
 		return 0, err
 	}
-	return wall - (before.Nano()+after.Nano())/2, nil
+	return wall - int64(before+(after-before)/2), nil
 }
 
 // scriptSymbols names addresses for a script.

@@ -15,6 +15,7 @@ import (
 
 	"sonde/internal/attach"
 	"sonde/internal/compile"
+	"sonde/internal/kernel"
 	"sonde/internal/print"
 	"sonde/internal/prog"
 	bt "sonde/internal/script"
@@ -29,6 +30,7 @@ type script struct {
 	flags *scriptFlags
 	pid   int
 
+	kernel   kernel.Target
 	program  *compile.Program
 	session  *attach.Session
 	command  *target.Command
@@ -110,7 +112,8 @@ func (s *script) trace() (err error) {
 
 // load puts programs and maps into the kernel.
 func (s *script) load() (err error) {
-	if s.session, err = attach.Open(s.program.Spec); err != nil {
+	s.program.Spec.Stats = s.flags.verbose > 0
+	if s.session, err = attach.OpenFor(s.program.Spec, s.kernel.Types()); err != nil {
 		return s.refused(err)
 	}
 	debug.SetGCPercent(heapGrowth)

@@ -25,13 +25,13 @@ tracepoint:sched:sched_process_fork /has_key(` + treeMap + `, pid)/ {
 `
 )
 
-// follow adds what keeps the map of --tree to a script.
-func follow(text []byte, types bool) []byte {
-	add := treeWithout
+// follow adds what keeps the map of --tree to a script, and says how many probes that are.
+func follow(text []byte, types bool) (followed []byte, probes int) {
+	add, probes := treeWithout, 1
 	if types {
-		add = treeWithTypes
+		add, probes = treeWithTypes, 2
 	}
-	return append(text[:len(text):len(text)], add...)
+	return append(text[:len(text):len(text)], add...), probes
 }
 
 // report renders what is to be said about a script, the errors and the warnings apart.
