@@ -46,7 +46,7 @@ func (r *Runner) cat(s *site, body []byte) error {
 	if err != nil {
 		return r.failed(s, "cat", err)
 	}
-	return r.outcome("cat", content)
+	return r.outcome("cat", content, "")
 }
 
 func head(path string, most int) ([]byte, error) {
@@ -58,12 +58,12 @@ func head(path string, most int) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, int64(most)))
 }
 
-// outcome writes what cat and system give.
-func (r *Runner) outcome(kind string, text []byte) error {
+// outcome writes what cat and system give, in text with an end.
+func (r *Runner) outcome(kind string, text []byte, end string) error {
 	if r.env.JSON {
 		return r.writeText(kind, text)
 	}
-	r.text = r.appendForeign(r.text[:0], text)
+	r.text = append(r.appendForeign(r.text[:0], text), end...)
 	return r.write(r.text)
 }
 
@@ -75,8 +75,8 @@ func (r *Runner) system(s *site, body []byte) error {
 	}
 	var out capped
 	err := r.env.System(command, &out, r.env.Err)
-	if len(out.text) > 0 || err == nil && r.env.JSON {
-		if err := r.outcome("syscall", out.text); err != nil {
+	if len(out.text) > 0 || err == nil {
+		if err := r.outcome("syscall", out.text, "\n"); err != nil {
 			return err
 		}
 	}

@@ -194,11 +194,11 @@ var siteRows = []struct {
 	},
 	{
 		name: "system", site: values(compile.SiteSystem, "echo %d; echo err >&2", types.TInt64), body: bin(4),
-		text: "4\n", err: "err\n", json: `{"type": "syscall", "data": "4\n"}` + "\n", sameErrorsInJSON: true,
+		text: "4\n\n", err: "err\n", json: `{"type": "syscall", "data": "4\n"}` + "\n", sameErrorsInJSON: true,
 	},
 	{
 		name: "system that fails", site: values(compile.SiteSystem, "printf x; exit 3"),
-		text: "x", err: "stdin:2:3-18: ERROR: system: the command ended with status 3\n",
+		text: "x\n", err: "stdin:2:3-18: ERROR: system: the command ended with status 3\n",
 		json: `{"type": "syscall", "data": "x"}` + "\n", sameErrorsInJSON: true,
 	},
 	{
