@@ -36,7 +36,10 @@ var (
 		bpf_iter_num_new bpf_iter_num_next bpf_iter_num_destroy bpf_rdonly_cast bpf_cast_to_kern_ctx bpf_task_from_pid bpf_task_release
 		bpf_strlen bpf_strcmp bpf_strnstr bpf_strstr bpf_map_sum_elem_count bpf_rcu_read_lock bpf_rcu_read_unlock bpf_get_kmem_cache
 		bpf_iter_task bpf_iter_task_file bpf_iter_task_vma bpf_task_acquire bpf_session_is_return bpf_session_cookie
-		mutex_lock kmem_cache_alloc_noprof __kmalloc_noprof path_openat dput account_process_tick`)
+		mutex_lock kmem_cache_alloc_noprof __kmalloc_noprof path_openat dput account_process_tick
+		__traceiter_sched_switch __traceiter_sched_process_exec __traceiter_sched_process_fork __traceiter_sched_wakeup
+		__traceiter_sys_enter __traceiter_sys_exit __traceiter_block_rq_issue __traceiter_block_rq_complete __traceiter_kfree_skb
+		__traceiter_task_rename __traceiter_page_fault_user __traceiter_inet_sock_set_state`)
 	fixtureTypedefs = strings.Fields(`
 		pid_t uid_t gid_t size_t ssize_t loff_t umode_t dev_t sector_t gfp_t u8 u16 u32 u64 s8 s16 s32 s64 bool
 		uint8_t uint16_t uint32_t uint64_t int8_t int16_t int32_t int64_t uintptr_t __u8 __u16 __u32 __u64 __s8 __s16 __s32 __s64

@@ -220,7 +220,7 @@ func (c *checker) addressOf(e *syntax.AddrOf) value {
 	return of(types.PointerTo(v.t, types.SpaceKernel))
 }
 
-// ternary is c ? a : b and c ?: b.
+// ternary is c ? a : b and c ?: b. As a statement, both may be calls without a value.
 func (c *checker) ternary(e *syntax.Ternary) value {
 	cond := c.condition(e.Cond)
 	if k := c.info.Consts[e.Cond]; k != nil {
@@ -230,15 +230,28 @@ func (c *checker) ternary(e *syntax.Ternary) value {
 				taken = e.Cond
 			}
 		}
-		v := c.operand(taken)
+		v := c.branch(taken)
 		c.copyConst(e, taken)
 		return v
 	}
 	then := cond
 	if e.Then != nil {
-		then = c.operand(e.Then)
+		then = c.branch(e.Then)
 	}
-	return c.branches(e, then, c.operand(e.Else))
+	els := c.branch(e.Else)
+	if then.isKind(types.None) && els.isKind(types.None) { // done for its effect
+		return of(types.TNone)
+	}
+	return c.branches(e, c.asNumber(e, then), c.asNumber(e.Else, els))
+}
+
+// branch is a side of a ternary, which may be a call without a value.
+func (c *checker) branch(e syntax.Expr) value {
+	v := c.expr(e)
+	if v.isKind(types.None) {
+		return v
+	}
+	return c.asNumber(e, v)
 }
 
 // branches joins the two values that an expression can have.

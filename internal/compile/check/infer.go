@@ -135,6 +135,9 @@ func (c *checker) put(s *slot, v value, e syntax.Expr, what string) {
 		}
 		return
 	}
+	if !s.now.known() && s.declared == nil && !v.invalid() {
+		c.errorf(at, "the type of %s cannot be found: it is only made of itself", what).hint("assign it something else, or declare it: let")
+	}
 	if !v.usable() || !s.now.usable() {
 		return
 	}
@@ -149,6 +152,9 @@ func (c *checker) put(s *slot, v value, e syntax.Expr, what string) {
 	joined, lossy, ok := joinValues(s.now, v)
 	if !ok || !compatible(joined.t, s.now.t) {
 		c.errorf(at, "%s holds %s, so %s cannot be put into it", what, s.now.t, v.t)
+		return
+	}
+	if _, isCast := e.(*syntax.Cast); isCast {
 		return
 	}
 	if lossy || v.isInt() && v.t.Kind == types.Int && !v.t.Signed && v.t.Size == 8 && !v.flexible && s.now.t.Signed {

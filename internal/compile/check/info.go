@@ -59,7 +59,13 @@ type Info struct {
 	Maps     []*Map // in order of first use
 	Funcs    []*syntax.Func
 	// Types has the type of every expression; Consts the value of those that are known now. A folded expression is
-	// still in the tree: whoever lowers looks into Consts first.
+	// still in the tree: whoever lowers looks into Consts first. What is below a folded expression, and the branch that a
+	// constant condition never takes, may have no types.
+	//
+	// A type is the expression's own, before it is converted to what it is used as: whoever lowers extends an int8 that is put
+	// into an int64. A map's aggregate (types.Count...) that stands where a number is needed has the aggregate's type, and
+	// is read as a 64-bit integer of its sign. For arithmetic, both sides are extended to 64 bits by their own signs; / and %
+	// are unsigned. Comparisons of integers go by types.Promote.
 	Types  map[syntax.Expr]*types.Type
 	Consts map[syntax.Expr]*Const
 	// Vars resolves every *syntax.Var to the variable of its scope.

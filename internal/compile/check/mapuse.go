@@ -214,7 +214,7 @@ func (c *checker) mapArgument(e syntax.Expr, function string) *mapState {
 	m := c.mapNamed(ref)
 	m.used = true
 	if c.final {
-		if !m.value.assigned && !m.keyed && !m.scalar {
+		if !m.value.assigned && !m.Read {
 			names := make([]string, 0, len(c.maps))
 			for n, other := range c.maps {
 				if other.value.assigned {

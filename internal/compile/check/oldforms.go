@@ -80,21 +80,25 @@ func modernCall(call *syntax.Call) syntax.Expr {
 
 // modernDelete knows three forms: a map with its key in brackets, several of those, and a map with several keys.
 func modernDelete(call *syntax.Call) syntax.Expr {
-	keyed := 0
+	keyed, maps := 0, 0
 	for _, a := range call.Args {
-		m, ok := a.(*syntax.MapRef)
-		if ok && m.Key != nil {
-			keyed++
+		if m, ok := a.(*syntax.MapRef); ok {
+			maps++
+			if m.Key != nil {
+				keyed++
+			}
 		}
 	}
-	if keyed == len(call.Args) && keyed > 0 {
+	first, _ := firstArg(call).(*syntax.MapRef)
+	if maps == len(call.Args) && keyed > 0 && (first.Key != nil || maps > 2) {
 		var calls []*syntax.Call
 		for _, a := range call.Args {
 			m := a.(*syntax.MapRef)
-			calls = append(calls, &syntax.Call{
-				At: call.At, Func: call.Func, Name: call.Name,
-				Args: []syntax.Expr{&syntax.MapRef{At: m.At, Name: m.Name}, m.Key},
-			})
+			one := &syntax.Call{At: call.At, Func: call.Func, Name: call.Name, Args: []syntax.Expr{&syntax.MapRef{At: m.At, Name: m.Name}}}
+			if m.Key != nil {
+				one.Args = append(one.Args, m.Key)
+			}
+			calls = append(calls, one)
 		}
 		if len(calls) == 1 {
 			return calls[0]
@@ -107,6 +111,13 @@ func modernDelete(call *syntax.Call) syntax.Expr {
 		call.Args = []syntax.Expr{call.Args[0], &syntax.Tuple{At: at, Elems: keys}}
 	}
 	return call
+}
+
+func firstArg(call *syntax.Call) syntax.Expr {
+	if len(call.Args) == 0 {
+		return nil
+	}
+	return call.Args[0]
 }
 
 // sequence does several calls, one after the other.

@@ -222,13 +222,24 @@ func (c *checker) pointerStep(p value) value {
 func (c *checker) intArithmetic(at syntax.Expr, op syntax.Op, x, y value) value {
 	signed := func(v value) bool { return v.t.Signed && !v.flexible }
 	isSigned := op == syntax.OpSub || signed(x) || signed(y) || x.flexible && y.flexible
-	if (op == syntax.OpDiv || op == syntax.OpMod) && isSigned && !(x.flexible && y.flexible) {
+	if b, ok := at.(*syntax.Binary); ok && (op == syntax.OpDiv || op == syntax.OpMod) && (c.mayBeNegative(b.X, x) || c.mayBeNegative(b.Y, y)) {
 		c.warnf("division", at.Span(), "%s is always unsigned, but an operand is signed", op).hint("cast it to uint64 if it cannot be negative")
 	}
 	if isSigned {
 		return of(types.TInt64)
 	}
 	return of(types.TUint64)
+}
+
+// mayBeNegative says whether an operand is likely to be negative: a signed integer of C or a cast, not the difference of two
+// times, which is signed as well and hardly ever negative.
+func (c *checker) mayBeNegative(e syntax.Expr, v value) bool {
+	switch e.(type) {
+	case *syntax.Field, *syntax.Cast, *syntax.Unary:
+		return v.t.Signed && !v.flexible && v.t.Kind == types.Int
+	}
+	k := c.info.Consts[e]
+	return k != nil && isNegative(v.t, k)
 }
 
 // comparison checks whether two values can be compared.

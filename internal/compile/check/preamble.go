@@ -34,6 +34,9 @@ func (c *checker) preamble() {
 		tags: make(map[string]*types.Type), enumerators: make(map[string]enumerator), incomplete: make(map[string]*types.Type),
 	}
 	c.defines = make(map[string]*syntax.Define)
+	for _, i := range c.program.Imports {
+		c.errorf(i.Span(), "import is not compiled yet").hint("put what is in %q into the script", i.Path)
+	}
 	defined := make(map[string]string)
 	if (c.program.C != nil || len(c.options.Includes) > 0) && c.kernelTypes.get() != nil {
 		defined["BPFTRACE_HAVE_BTF"] = ""

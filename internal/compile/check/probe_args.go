@@ -21,7 +21,7 @@ func (c *checker) describe(p *Program, pt *Point, n needs) string {
 		if b := c.kernelTypes.module(pt.Group); b != nil && pt.BTF != 0 {
 			params, _, _ := b.function(pt.BTF)
 			if len(params) > 0 {
-				params = params[1:] // the tracepoint's own data
+				params = c.rawNames(b, pt.Name, params)[1:] // the first is the tracepoint's own data
 			}
 			return key + c.functionArgs(p, pt, params, n)
 		}
@@ -40,6 +40,19 @@ func (c *checker) describe(p *Program, pt *Point, n needs) string {
 		return key + pt.Name // each has a context of its own
 	}
 	return key
+}
+
+// rawNames gives the parameters of a tracepoint's programs the names they have in the function that calls those.
+func (c *checker) rawNames(b *btfTypes, name string, params []types.Field) []types.Field {
+	id, ok := b.raw.Find(kernel.BTFFunc, "__traceiter_"+name)
+	if !ok {
+		return params
+	}
+	named, _, _ := b.function(id)
+	if len(named) != len(params) {
+		return params
+	}
+	return named
 }
 
 // functionArgs makes the args struct of a function's parameters: 8 bytes each in the context.

@@ -222,7 +222,10 @@ func expandRawTracepoint(x *pointExpander, parts []string) []Point {
 		if len(parts) == 2 {
 			p.Text = "rawtracepoint:" + f
 		}
-		p.Group, p.Name, p.Wild = module, name, isWild(full[2:]) || len(parts) == 2 && isWild(parts[0])
+		p.Name, p.Wild = name, isWild(full[2:]) || len(parts) == 2 && isWild(parts[0])
+		if module != "vmlinux" {
+			p.Group = module
+		}
 		if x.needs.args || x.needs.argN {
 			if b := x.kernelTypes.module(module); b != nil {
 				p.BTF = tracepointType(b, name)

@@ -93,15 +93,19 @@ func (c *checker) assign(s *syntax.Assign) {
 	case *syntax.Ident:
 		c.expr(s.Value)
 		if target.Name != "_" {
-			c.errorf(target.Span(), "%s cannot be assigned to", target.Name)
+			c.notAssignable(s)
 		}
-	case *syntax.Field, *syntax.Index, *syntax.TupleIndex:
+	default:
 		c.expr(s.Target)
 		c.expr(s.Value)
-		c.errorf(s.Span(), "the memory of the kernel and of processes cannot be written")
-	default:
-		c.expr(s.Value)
-		c.errorf(s.Target.Span(), "this cannot be assigned to")
+		c.notAssignable(s)
+	}
+}
+
+// notAssignable is for targets that the parser let through: the parameter of a macro may stand for anything.
+func (c *checker) notAssignable(s *syntax.Assign) {
+	if !c.failed() {
+		c.errorf(s.Target.Span(), "this cannot be assigned to").hint("only variables and maps can")
 	}
 }
 
@@ -233,9 +237,10 @@ func (c *checker) forRange(s *syntax.ForRange) {
 		}
 		v.literal = false
 		slot.assigned = true
-		if c.final {
+		if slot.now.known() {
 			c.info.Types[s.Var] = slot.now.t
-		} else if joined, _, ok := joinValues(slot.next, v); ok {
+		}
+		if joined, _, ok := joinValues(slot.next, v); ok {
 			slot.next = joined
 		}
 	}
