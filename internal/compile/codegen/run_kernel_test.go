@@ -16,6 +16,7 @@ import (
 	"sonde/internal/compile/ir"
 	"sonde/internal/compile/ir/irtest"
 	"sonde/internal/kernel"
+	"sonde/internal/vmtest"
 )
 
 // rig runs random programs in the kernel.
@@ -158,8 +159,10 @@ func (r *rig) options(seed uint64) irtest.Options {
 
 func TestKernelAgreesWithInterpreter(t *testing.T) {
 	r := newRig(t)
-	large := 0
-	const programs = 300
+	large, programs := 0, 200
+	if vmtest.Guest() != "" {
+		programs = 60 // emulated
+	}
 	for seed := range uint64(programs) {
 		p := irtest.Random(seed, r.options(seed))
 		if err := ir.Verify(p); err != nil {

@@ -48,7 +48,11 @@ func TestPassesKeepMeaning(t *testing.T) {
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(300) {
+			programs := uint64(100)
+			if name == "all" {
+				programs = 400
+			}
+			for seed := range programs {
 				options := irtest.Options{Statements: 4 + int(seed%40), Fetch: true}
 				p := irtest.Random(seed, options)
 				before := p.String()
