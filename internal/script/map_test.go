@@ -3,6 +3,7 @@ package script
 import (
 	ejson "encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -386,6 +387,36 @@ func TestBuckets(t *testing.T) {
 	} {
 		if got := string(appendHistJSON(nil, tt.t, buckets(tt.t, map[int]int{tt.i: 1}), 0)); got != tt.want {
 			t.Errorf("bucket %d of %+v: %q, want %q", tt.i, tt.t.Agg, got, tt.want)
+		}
+	}
+}
+
+// Many entries are sorted in another way than few, with the same result.
+func TestOrderOfMany(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, n := range []int{2, 255, 256, 5000} {
+		key := types.TupleOf([]*types.Type{types.TInt64, types.StringOf(8)})
+		e := entries{n: n, keySize: 16, valueSize: 8}
+		for range n {
+			e.keys = append(e.keys, bin(int(random.Int64N(5))-2, fixed(fmt.Sprint(random.IntN(1000)), 8))...)
+			e.values = append(e.values, bin(int(random.Int64N(9))-4)...)
+		}
+		var s sorter
+		items := s.order(&compile.Map{Key: key, Value: types.TInt64}, &e)
+		seen := map[int]bool{}
+		for i, it := range items {
+			seen[it.at] = true
+			if i == 0 {
+				continue
+			}
+			a, b := items[i-1].at, it.at
+			va, vb := int64(word(e.value(a), 0)), int64(word(e.value(b), 0))
+			if va > vb || va == vb && compareKeys(key, e.key(a), e.key(b)) > 0 {
+				t.Fatalf("%d entries: %d stands before %d", n, a, b)
+			}
+		}
+		if len(seen) != n {
+			t.Fatalf("%d entries came out of %d", len(seen), n)
 		}
 	}
 }

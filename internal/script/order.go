@@ -15,6 +15,7 @@ import (
 type sorter struct {
 	merged []byte // memory of entries
 	items  []item
+	spare  []item
 }
 
 // item is an entry; rank and prefix decide most comparisons.
@@ -34,16 +35,68 @@ func (s *sorter) order(m *compile.Map, e *entries) []item {
 		}
 		s.items = append(s.items, it)
 	}
-	slices.SortFunc(s.items, func(a, b item) int {
-		if c := cmp.Compare(a.rank, b.rank); c != 0 || m.Key == nil {
-			return c
-		}
-		if c := cmp.Compare(a.prefix, b.prefix); c != 0 {
-			return c
-		}
-		return compareKeys(m.Key, e.key(a.at), e.key(b.at))
-	})
+	s.byRank()
+	if m.Key != nil {
+		s.byKey(m.Key, e)
+	}
 	return s.items
+}
+
+// byRank sorts by rank, then prefix: byte by byte from the lowest, leaving out bytes that are the same everywhere. Of many
+// entries that is several times faster than comparing them.
+func (s *sorter) byRank() {
+	if len(s.items) < 256 {
+		slices.SortFunc(s.items, func(a, b item) int {
+			return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.prefix, b.prefix))
+		})
+		return
+	}
+	and, or := item{rank: ^uint64(0), prefix: ^uint64(0)}, item{}
+	for _, it := range s.items {
+		and.rank, or.rank = and.rank&it.rank, or.rank|it.rank
+		and.prefix, or.prefix = and.prefix&it.prefix, or.prefix|it.prefix
+	}
+	from, to := s.items, slices.Grow(s.spare[:0], len(s.items))[:len(s.items)]
+	pass := func(differ uint64, shift uint, word func(*item) uint64) {
+		if byte(differ>>shift) == 0 {
+			return
+		}
+		var at [256]int
+		for i := range from {
+			at[byte(word(&from[i])>>shift)]++
+		}
+		sum := 0
+		for i, n := range at {
+			at[i], sum = sum, sum+n
+		}
+		for i := range from {
+			c := byte(word(&from[i]) >> shift)
+			to[at[c]] = from[i]
+			at[c]++
+		}
+		from, to = to, from
+	}
+	for shift := uint(0); shift < 64; shift += 8 {
+		pass(and.prefix^or.prefix, shift, func(it *item) uint64 { return it.prefix })
+	}
+	for shift := uint(0); shift < 64; shift += 8 {
+		pass(and.rank^or.rank, shift, func(it *item) uint64 { return it.rank })
+	}
+	s.items, s.spare = from, to
+}
+
+// byKey puts those in order that are still equal.
+func (s *sorter) byKey(t *types.Type, e *entries) {
+	for from := 0; from < len(s.items); {
+		to := from + 1
+		for to < len(s.items) && s.items[to].rank == s.items[from].rank && s.items[to].prefix == s.items[from].prefix {
+			to++
+		}
+		if to-from > 1 {
+			slices.SortFunc(s.items[from:to], func(a, b item) int { return compareKeys(t, e.key(a.at), e.key(b.at)) })
+		}
+		from = to
+	}
 }
 
 const signBit = 1 << 63
