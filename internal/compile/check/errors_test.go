@@ -69,7 +69,7 @@ func TestErrors(t *testing.T) {
 		for _, d := range append(ds, more...) {
 			got = append(got, told(src, d))
 		}
-		out = append(out, ch.script+"# "+strings.Join(got, "\n# ")+"\n")
+		out = append(out, strings.TrimRight(ch.script, "\n")+"\n# "+strings.Join(got, "\n# ")+"\n")
 		if len(got) == 0 {
 			t.Errorf("%s:%d: nothing is said about\n%s", file, ch.line, ch.script)
 		}

@@ -12,13 +12,18 @@ func (c *checker) expr(e syntax.Expr) value {
 		c.depth--
 		return invalid
 	}
-	delete(c.info.Consts, e)
+	switch e.(type) {
+	case *syntax.IntLit, *syntax.StringLit, *syntax.BoolLit:
+		// Their constants stay.
+	default:
+		if !c.final || c.info.Consts[e] != nil {
+			delete(c.info.Consts, e)
+		}
+	}
 	v := c.exprOf(e)
 	c.depth--
-	if v.t != nil {
+	if c.final && v.t != nil {
 		c.info.Types[e] = v.t
-	} else {
-		delete(c.info.Types, e)
 	}
 	return v
 }

@@ -10,12 +10,16 @@ import (
 
 // setInt makes e an integer literal.
 func (c *checker) setInt(e syntax.Expr, n uint64, negative bool) value {
-	c.info.Consts[e] = &Const{Kind: ConstInt, Int: n}
+	if k := c.info.Consts[e]; k == nil || k.Kind != ConstInt || k.Int != n {
+		c.info.Consts[e] = &Const{Kind: ConstInt, Int: n}
+	}
 	return value{t: literalType(n, negative), flexible: !negative && n < 1<<63, literal: true}
 }
 
 func (c *checker) setString(e syntax.Expr, s string) value {
-	c.info.Consts[e] = &Const{Kind: ConstString, Str: s}
+	if k := c.info.Consts[e]; k == nil || k.Kind != ConstString || k.Str != s {
+		c.info.Consts[e] = &Const{Kind: ConstString, Str: s}
+	}
 	return value{t: types.StringOf(len(s) + 1), literal: true}
 }
 

@@ -106,7 +106,8 @@ func (c *checker) conversion(e syntax.Expr, v value, verb string) {
 	ok, wants := true, ""
 	switch verb {
 	case "s":
-		ok, wants = printable(v.t) && !c.isArgs(e), "a value"
+		ok, wants = printable(v.t), "a value"
+		c.wholeArgs(e)
 	case "r", "rx", "rh":
 		ok, wants = v.t.Kind == types.Buffer, "a buffer: buf()"
 	case "p":
@@ -119,6 +120,13 @@ func (c *checker) conversion(e syntax.Expr, v value, verb string) {
 		if printable(v.t) {
 			p.hint("%%s prints it")
 		}
+	}
+}
+
+// wholeArgs notes that all of args is printed, not one of its fields.
+func (c *checker) wholeArgs(e syntax.Expr) {
+	if c.isArgs(e) {
+		c.note("args_whole")
 	}
 }
 
@@ -148,9 +156,10 @@ func printed(c *checker, u *use) value {
 		if isMap && v.invalid() {
 			return done
 		}
-		if v.usable() && (!printable(v.t) || c.isArgs(u.args[0])) {
+		if v.usable() && !printable(v.t) {
 			c.errorf(u.args[0].Span(), "%s cannot be printed", v.t)
 		}
+		c.wholeArgs(u.args[0])
 		c.evalAll(u.args[1:])
 		if len(u.args) > 1 {
 			c.errorf(u.args[1].Span(), "only a map can be printed in part").hint("as in print(@x, 10)")

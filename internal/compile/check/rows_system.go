@@ -119,10 +119,13 @@ func compileTimeRows() []Builtin {
 func getopt(c *checker, u *use) value {
 	name, ok := c.literalText(u, u.args[0], "the name")
 	var def *Const
+	var defType *types.Type
 	if len(u.args) > 1 {
-		if v := c.operand(u.args[1]); v.invalid() {
+		v := c.operand(u.args[1])
+		if v.invalid() {
 			return invalid
 		}
+		defType = v.t
 		if def = c.info.Consts[u.args[1]]; def == nil {
 			c.errorf(u.args[1].Span(), "the default of getopt has to stand there")
 			return invalid
@@ -155,7 +158,7 @@ func getopt(c *checker, u *use) value {
 		c.help(option)
 		return c.setBool(u.at, on)
 	case ConstInt:
-		n, negative := def.Int, isNegative(c.info.Types[u.args[1]], def)
+		n, negative := def.Int, isNegative(defType, def)
 		option.Default = strconv.FormatUint(n, 10)
 		if negative {
 			option.Default = strconv.FormatInt(int64(n), 10)
@@ -284,9 +287,7 @@ func laterRows() []Builtin {
 		{Name: "percpu_kaddr", Usage: `percpu_kaddr("symbol" [, cpu])`, Doc: "address of a per-CPU variable", Max: -1},
 		{Name: "find", Usage: "find(@x, key, $v)", Doc: "look up a key", Max: -1},
 		{Name: "str_concat", Usage: "str_concat(a, b)", Doc: "two texts as one", Max: -1},
-		{Name: "strcap", Usage: "strcap(s)", Doc: "how long a text can be", Max: -1},
 		{Name: "memcmp", Usage: "memcmp(a, b, n)", Doc: "compare bytes", Max: -1},
-		{Name: "usermode", Usage: "usermode", Doc: "whether the process ran in user mode", Max: -1, Bare: true},
 		{Name: "config", Usage: "config.name", Doc: "the settings", Bare: true},
 	}
 	for i := range later {

@@ -13,6 +13,7 @@ var tableText = types.StringOf(64)
 func textRows() []Builtin {
 	return []Builtin{
 		{Name: "strlen", Usage: "strlen(s)", Doc: "length of a text", Min: 1, Max: 1, value: ofTexts(1, types.TUint64)},
+		{Name: "strcap", Usage: "strcap(s)", Doc: "how many bytes there are for a text", Min: 1, Max: 1, value: capacity},
 		{Name: "strncmp", Usage: "strncmp(a, b, n)", Doc: "0 if two texts begin with the same n bytes, else 1", Min: 3, Max: 3, value: compareStart},
 		{Name: "strcontains", Usage: "strcontains(s, part)", Doc: "whether a text contains another", Min: 2, Max: 2, value: ofTexts(2, types.TBool)},
 		{Name: "strstr", Usage: "strstr(s, part)", Doc: "where a text contains another, or -1", Min: 2, Max: 2, value: ofTexts(2, types.TInt64)},
@@ -42,6 +43,18 @@ func ofTexts(n int, t *types.Type) func(*checker, *use) value {
 		}
 		return of(t)
 	}
+}
+
+func capacity(c *checker, u *use) value {
+	v := c.operand(u.args[0])
+	switch {
+	case !v.usable():
+		return v
+	case !v.isKind(types.String):
+		c.errorf(u.args[0].Span(), "strcap takes a text, not %s", v.t)
+		return invalid
+	}
+	return c.setInt(u.at, uint64(v.t.Size), false)
 }
 
 func compareStart(c *checker, u *use) value {

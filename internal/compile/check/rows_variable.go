@@ -52,6 +52,7 @@ func variableRows() []Builtin {
 		{Name: "kstack", Usage: "kstack, kstack([mode,] [limit])", Doc: "stack of the kernel", Bare: true, Max: 2, value: stack},
 		{Name: "ustack", Usage: "ustack, ustack([mode,] [limit])", Doc: "stack of the process", Bare: true, Max: 2, value: stack},
 		{Name: "ctx", Usage: "ctx", Doc: "the context of the BPF program", Bare: true, Probes: contextProbes, Context: true, value: programContext},
+		{Name: "usermode", Usage: "usermode", Doc: "1 if the CPU was in user mode, else 0", Bare: true, Probes: registerProbes, Context: true, value: is(types.TUint8)},
 		{Name: "cpid", Usage: "cpid", Doc: "process id of the command of -c", Bare: true, value: childPID},
 		{Name: "has_cpid", Usage: "has_cpid", Doc: "whether there is a command (-c)", Bare: true, value: func(c *checker, u *use) value { return c.setBool(u.at, c.options.Command) }},
 	}

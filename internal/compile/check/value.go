@@ -61,15 +61,15 @@ func joinValues(a, b value) (v value, lossy, ok bool) {
 	case !b.usable():
 		return a, false, true
 	}
+	if sameValue(a, b) {
+		return a, false, true
+	}
 	if len(a.elems) > 0 && len(a.elems) == len(b.elems) && a.t.Kind == b.t.Kind {
 		return joinElems(a, b)
 	}
 	if a.flexible != b.flexible && a.isInt() && b.isInt() && a.t.Kind != types.Bool && b.t.Kind != types.Bool {
 		if a.flexible {
 			a, b = b, a
-		}
-		if a.t.Kind == types.Enum && b.t.Size <= a.t.Size {
-			return value{t: a.t}, false, true
 		}
 		return value{t: types.IntOf(max(a.t.Size, b.t.Size), a.t.Signed)}, false, true
 	}
