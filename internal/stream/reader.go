@@ -23,12 +23,14 @@ const ringOverwrite = 1 << 19
 // records flow. It belongs to one goroutine; only Wake may be called from others. There must be no second reader of
 // the map.
 //
-// The data pages are mapped once, not twice in a row as the kernel offers: all mapped pages of a ring count as
-// resident memory from the start, and the one record a lap that crosses the end is cheaply put together.
+// Of the data pages only a window is mapped, which moves along: all mapped pages of a ring count as resident memory from
+// the start, and the one record a lap that crosses the end is cheaply put together. Moving it takes some microseconds
+// every thousands of records.
 type Reader struct {
 	ring
 	m          *ebpf.Map // our own descriptor of it
-	cons, prod []byte    // the mappings
+	cons, prod []byte    // the mappings of the two positions
+	lap        []byte    // addresses for all of the data; only the window has pages behind it
 	polled     [2]unix.PollFd
 	timeout    unix.Timespec
 	alone      bool // the Go scheduler has one processor
@@ -68,8 +70,11 @@ func (r *Reader) open(page, size int) (err error) {
 	if r.cons, err = unix.Mmap(r.m.FD(), 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("mapping the consumer page: %w", err)
 	}
-	if r.prod, err = unix.Mmap(r.m.FD(), int64(page), page+size, unix.PROT_READ, unix.MAP_SHARED); err != nil {
-		return fmt.Errorf("mapping %d bytes of data: %w", size, err)
+	if r.prod, err = unix.Mmap(r.m.FD(), int64(page), page, unix.PROT_READ, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("mapping the producer page: %w", err)
+	}
+	if r.lap, err = unix.Mmap(-1, 0, size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE); err != nil {
+		return fmt.Errorf("finding addresses for %d bytes of data: %w", size, err)
 	}
 	if r.waker, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return fmt.Errorf("making an eventfd: %w", err)
@@ -77,13 +82,44 @@ func (r *Reader) open(page, size int) (err error) {
 	r.ring = ring{
 		consumer: (*atomic.Uintptr)(unsafe.Pointer(&r.cons[0])),
 		producer: (*atomic.Uintptr)(unsafe.Pointer(&r.prod[0])),
-		data:     r.prod[page:],
+		data:     r.lap,
+		show:     r.show,
 	}
 	if r.pos = r.consumer.Load(); r.pos%8 != 0 {
 		return fmt.Errorf("%w: read up to %d, which is no multiple of 8", ErrCorrupt, r.pos)
 	}
 	r.polled = [2]unix.PollFd{{Fd: int32(r.waker), Events: unix.POLLIN}, {Fd: int32(r.m.FD()), Events: unix.POLLIN}}
 	return nil
+}
+
+// window is how much of the data is mapped at a time, if no record is longer.
+const window = 256 << 10
+
+// show moves the window to where from is.
+func (r *Reader) show(from, to uintptr) (shown, end uintptr, err error) {
+	page := uintptr(os.Getpagesize())
+	size := uintptr(len(r.lap))
+	shown = from &^ (page - 1)
+	end = min(max(shown+window, (to+page-1)&^(page-1)), size)
+	if r.from < r.to {
+		if err := r.place(r.from, r.to, -1, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE); err != nil {
+			return 0, 0, fmt.Errorf("unmapping data of the ring buffer: %w", err)
+		}
+	}
+	if err := r.place(shown, end, r.m.FD(), unix.PROT_READ, unix.MAP_SHARED); err != nil {
+		return 0, 0, fmt.Errorf("mapping data of the ring buffer: %w", err)
+	}
+	return shown, end, nil
+}
+
+// place maps something over a part of the lap's addresses.
+func (r *Reader) place(from, to uintptr, fd, prot, flags int) error {
+	offset := int64(0)
+	if fd >= 0 {
+		offset = int64(from) + 2*int64(os.Getpagesize()) // behind the two positions
+	}
+	_, err := unix.MmapPtr(fd, offset, unsafe.Pointer(&r.lap[from]), to-from, prot, flags|unix.MAP_FIXED)
+	return err
 }
 
 // Drain hands every record to f that was committed when Drain was called, in the order in which the programs
@@ -196,7 +232,7 @@ func (r *Reader) Close() error {
 	r.closed = true
 	r.ring = ring{malformed: r.malformed}
 	var errs []error
-	for _, mapping := range [][]byte{r.cons, r.prod} {
+	for _, mapping := range [][]byte{r.cons, r.prod, r.lap} {
 		if mapping != nil {
 			errs = append(errs, unix.Munmap(mapping))
 		}

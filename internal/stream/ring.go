@@ -33,6 +33,9 @@ var ErrCorrupt = errors.New("ring buffer is corrupt")
 type ring struct {
 	producer, consumer *atomic.Uintptr // unsigned long in the kernel
 	data               []byte          // one lap; its length is a power of two
+	// show makes a stretch of data readable, and may make others unreadable. Nil: all of it always is.
+	show     func(from, to uintptr) (shown, end uintptr, err error)
+	from, to uintptr // what is readable now
 
 	pos       uintptr // the next record; the shared word may lag behind, and is never trusted
 	busy      bool
@@ -51,6 +54,9 @@ func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 	published, since := r.pos, 0
 	for r.pos != end && err == nil {
 		at := r.pos & (size - 1)
+		if err = r.need(at, at+wordSize); err != nil {
+			break
+		}
 		// Atomic, and before anything else of the record: it pairs with the kernel's exchange that clears busyBit.
 		word := (*atomic.Uint32)(unsafe.Pointer(&r.data[at])).Load()
 		if word&busyBit != 0 {
@@ -65,7 +71,11 @@ func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 		}
 		r.pos += step
 		if word&discardBit == 0 {
-			if rec, ok := decode(r.body(at+wordSize, length)); ok {
+			var body []byte
+			if body, err = r.body(at+wordSize, length); err != nil {
+				break
+			}
+			if rec, ok := decode(body); ok {
 				n++
 				err = f(rec)
 			} else {
@@ -84,15 +94,33 @@ func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 }
 
 // body is the length bytes from at, which may reach beyond the end of the lap (by less than a lap).
-func (r *ring) body(at, length uintptr) []byte {
+func (r *ring) body(at, length uintptr) ([]byte, error) {
 	size := uintptr(len(r.data))
 	at &= size - 1
 	if first := size - at; length > first {
+		if err := r.need(at, size); err != nil {
+			return nil, err
+		}
 		r.wrapped = append(r.wrapped[:0], r.data[at:]...)
+		if err := r.need(0, length-first); err != nil {
+			return nil, err
+		}
 		r.wrapped = append(r.wrapped, r.data[:length-first]...)
-		return r.wrapped
+		return r.wrapped, nil
 	}
-	return r.data[at : at+length : at+length]
+	if err := r.need(at, at+length); err != nil {
+		return nil, err
+	}
+	return r.data[at : at+length : at+length], nil
+}
+
+// need makes the bytes from, to readable.
+func (r *ring) need(from, to uintptr) (err error) {
+	if from >= r.from && to <= r.to || r.show == nil {
+		return nil
+	}
+	r.from, r.to, err = r.show(from, to)
+	return err
 }
 
 // pending is the number of bytes between reader and writers, record words included.
