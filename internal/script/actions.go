@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"sonde/internal/compile"
@@ -49,12 +50,16 @@ func (r *Runner) cat(s *site, body []byte) error {
 	return r.outcome("cat", content, "")
 }
 
+// catPatience is how long cat waits for what is no regular file: a pipe that nobody writes to must not hold up the script.
+const catPatience = time.Second
+
 func head(path string, most int) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	_ = f.SetReadDeadline(time.Now().Add(catPatience)) // regular files have none, and need none
 	return io.ReadAll(io.LimitReader(f, int64(most)))
 }
 
@@ -160,13 +165,4 @@ func (r *Runner) wipeCells(m *compile.Map, clearing bool) error {
 		}
 	}
 	return nil
-}
-
-// cgroupPath is a value of cgroup_path: the cgroup's number and that of the pattern.
-func (r *Runner) cgroupPath(b []byte) string {
-	n := word(b, 8)
-	if n >= uint64(len(r.p.Formats)) {
-		return ""
-	}
-	return r.env.CgroupPath(word(b, 0), r.p.Formats[n])
 }

@@ -25,6 +25,7 @@ type Runner struct {
 	sorter    sorter
 	symbols   symbols
 	users     users
+	cgroups   cgroups
 	clocks    []clock // of Formats
 
 	exited    bool
@@ -75,6 +76,7 @@ func New(p *compile.Program, env Env) (*Runner, error) {
 // Before implements stream.Handler.
 func (r *Runner) Before(now uint64) error {
 	r.symbols.tick(now)
+	r.cgroups.now = now
 	return nil
 }
 
@@ -210,7 +212,10 @@ func (r *Runner) Attached(n int) error {
 	if r.env.JSON {
 		return r.write(fmt.Appendf(r.buf[:0], "{\"type\": \"attached_probes\", \"count\": %d, \"data\": {\"probes\": %d}}\n", n, n))
 	}
-	return r.tell("Attached %d %s\n", n, plural(n, "probe"))
+	if n == 1 {
+		return r.tell("Attached 1 probe\n")
+	}
+	return r.tell("Attached %d probes\n", n)
 }
 
 // Lost tells that so many records were lost since it was last told.
@@ -218,14 +223,7 @@ func (r *Runner) Lost(n uint64) error {
 	if r.env.JSON {
 		return r.write(fmt.Appendf(r.buf[:0], "{\"type\": \"lost_events\", \"count\": %d, \"data\": {\"events\": %d}}\n", n, n))
 	}
-	return r.tell("Lost %d %s\n", n, plural(int(min(n, 2)), "event"))
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return noun
-	}
-	return noun + "s"
+	return r.tell("Lost %d events\n", n)
 }
 
 // tell writes to Err, behind what was written to Out before.

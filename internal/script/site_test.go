@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sonde/internal/compile"
@@ -313,7 +314,7 @@ func TestAttachedAndLost(t *testing.T) {
 	g.Attached(3)
 	g.Lost(5)
 	g.Lost(1)
-	if out, err := g.take(); out != "" || err != "Attached 1 probe\nAttached 3 probes\nLost 5 events\nLost 1 event\n" {
+	if out, err := g.take(); out != "" || err != "Attached 1 probe\nAttached 3 probes\nLost 5 events\nLost 1 events\n" {
 		t.Errorf("%q and %q", out, err)
 	}
 	g = newRig(t, &compile.Program{}, json)
@@ -388,5 +389,42 @@ func TestHead(t *testing.T) {
 	}
 	if b, err := head(path, 7); err != nil || len(b) != 7 {
 		t.Errorf("%d bytes, %v", len(b), err)
+	}
+}
+
+// A pipe that nobody writes to does not hold up the script.
+func TestHeadOfPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip(err)
+	}
+	keep, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer keep.Close()
+	if _, err := head(path, 7); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Cgroups are looked for once, those that are not found once a second.
+func TestCgroupsAreKept(t *testing.T) {
+	asked := 0
+	p := &compile.Program{Sites: []compile.Site{values(compile.SitePrintValue, "", tCgrp)}, Formats: formats}
+	g := newRig(t, p, func(e *Env) {
+		e.CgroupPath = func(id uint64, _ string) string {
+			asked++
+			return map[uint64]string{1: "unified:/"}[id]
+		}
+	})
+	for i, want := range []int{2, 2, 3} {
+		g.Before(uint64(i)*6e8 + 1)
+		for id := range 2 {
+			g.Record(record(0, id, 1))
+		}
+		if asked != want {
+			t.Errorf("asked %d times, want %d", asked, want)
+		}
 	}
 }
