@@ -2,6 +2,7 @@ package compile_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"sonde/internal/compile/check"
 	"sonde/internal/compile/syntax"
 	"sonde/internal/kernel"
+	"sonde/internal/vmtest"
 )
 
 // probesToLoad have one program type each.
@@ -22,7 +24,7 @@ var probesToLoad = []string{
 	"kretprobe:vfs_read",
 	"fentry:vfs_read",
 	"rawtracepoint:sched_switch",
-	"uprobe:libc:malloc",
+	"uprobe:PROGRAM",
 }
 
 // anywhere are bodies that every program type takes.
@@ -110,7 +112,7 @@ var somewhere = map[string][]string{
 	"fentry:vfs_read":                         {`print(args.file.f_flags); print(args.count); print(args.file.f_path.dentry.d_name.len); @[func] = count(); print(str(args.file.f_path.dentry.d_name.name)); print(args.buf)`, `$f = args.file; print($f.f_inode.i_ino); @[args.file] = count()`},
 	"fexit:vfs_read":                          {`print(retval); print(args.count); @ = hist(retval)`},
 	"rawtracepoint:sched_switch":              {`print(args.prev.pid); print(args.next.comm); @[args.prev.comm] = count()`, `print(((struct task_struct *)arg1).pid); $p = args.next; print($p.real_parent.pid)`},
-	"uprobe:libc:malloc":         {`print(arg0); print(str(arg1)); print(func); @[ustack] = count(); print(*(uint64 *)reg("sp"))`, `@[str(arg0), str(arg1), comm] = count()`},
+	"uprobe:PROGRAM":                          {`print(arg0); print(str(arg1)); print(func); @[ustack] = count(); print(*(uint64 *)reg("sp"))`, `@[str(arg0), str(arg1), comm] = count()`},
 	"iter:task":                               {`if (ctx.task) { printf("%s %d\n", ctx.task.comm, ctx.task.pid) }`},
 	"kprobe:tcp_connect":                      {`$sk = (struct sock *)arg0; print(ntop($sk.__sk_common.skc_daddr)); print(ntop($sk.__sk_common.skc_v6_daddr.in6_u.u6_addr8)); print(bswap($sk.__sk_common.skc_dport)); print($sk.__sk_common.skc_family == 2)`},
 	"tracepoint:block:block_rq_issue":         {`print((args.dev, args.sector)); @[args.comm] = hist(args.bytes); print(args.rwbs)`},
@@ -118,15 +120,24 @@ var somewhere = map[string][]string{
 	"tracepoint:syscalls:sys_enter_nanosleep": {`print(args.rqtp); print(args.rqtp.tv_sec)`},
 }
 
+// userProgram is a function to probe.
+var userProgram = func() string {
+	if vmtest.Guest() != "" {
+		return os.Getenv("SONDE_BIN") + ":main.main"
+	}
+	return "libc:malloc"
+}()
+
 // live is the running kernel.
 var live = kernel.Live(attach.Trials())
 
 // load compiles a script for the running kernel and has the verifier look at it. Nothing is attached.
 func load(t *testing.T, text string, o compile.Options) {
 	t.Helper()
-	if strings.HasPrefix(text, "f") && !live.Has(kernel.Fentry) {
-		t.Skip("this kernel: no fentry")
+	if strings.HasPrefix(text, "f") {
+		vmtest.Need(t, kernel.Fentry)
 	}
+	text = strings.ReplaceAll(text, "PROGRAM", userProgram)
 	p, diags := compile.Compile([]byte(text), "test", live, o)
 	src := syntax.NewSource("test", []byte(text))
 	for _, d := range diags {
@@ -159,8 +170,8 @@ func lacks(message string) bool {
 	return false
 }
 
-// TestLoad has the verifier look at every construct in programs of every type.
-func TestLoad(t *testing.T) {
+// TestKernelLoad has the verifier look at every construct in programs of every type.
+func TestKernelLoad(t *testing.T) {
 	unsafe := compile.Options{Options: check.Options{Unsafe: true}}
 	for _, probe := range probesToLoad {
 		for _, body := range anywhere {
@@ -174,8 +185,8 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestLoadVariants does so with the options that change the code of everything.
-func TestLoadVariants(t *testing.T) {
+// TestKernelLoadOptions does so with the options that change the code of everything.
+func TestKernelLoadOptions(t *testing.T) {
 	for name, o := range map[string]compile.Options{
 		"warnings":      {Warnings: true},
 		"not optimised": {NoOptimize: true},

@@ -215,6 +215,9 @@ func (f *fn) stackTo(e syntax.Expr, dst mem, t *types.Type) {
 		f.storeImm(dst.at(4), 4, 0)
 	}
 	size := t.Len * 8
+	if dst.onSlot {
+		f.zeroAt(dst.at(head), size) // some of the helper's variants want it defined
+	}
 	n := f.Func.NewVar()
 	f.Set(n, f.Const(0))
 	ret := f.Call(fnGetStack, f.ctx, f.addr(dst.at(head)), f.Const(int64(size)), f.Const(flags))

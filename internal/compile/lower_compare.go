@@ -280,16 +280,20 @@ func (f *fn) strstr(c *syntax.Call) ir.Value {
 	f.eachByte(last+1, func(i ir.Value) {
 		p := f.PtrAdd(f.addr(hay.m), i, int64(last))
 		next := f.Func.NewBlock("next")
-		for n := range len(needle) {
-			ch := f.Load(p, n, 1, false)
-			if n == 0 {
-				some := f.Func.NewBlock("some")
-				f.BranchImm(ir.Eq, ch, 0, out, some)
-				f.Goto(some)
+		some := f.Func.NewBlock("some")
+		f.BranchImm(ir.Eq, f.Load(p, 0, 1, false), 0, out, some)
+		f.Goto(some)
+		for at := 0; at < len(needle); {
+			width, _ := f.chunk(at, len(needle)-at, 0)
+			if hay.m.onSlot {
+				width = 1 // on the stack the verifier wants words aligned
 			}
+			var word [8]byte
+			copy(word[:width], needle[at:])
 			same := f.Func.NewBlock("same")
-			f.BranchImm(ir.Eq, ch, int64(needle[n]), same, next)
+			f.BranchImm(ir.Eq, f.Load(p, at, width, false), int64(binary.LittleEndian.Uint64(word[:])), same, next)
 			f.Goto(same)
+			at += width
 		}
 		f.Set(result, i)
 		f.Jump(out)

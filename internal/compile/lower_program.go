@@ -96,7 +96,12 @@ func (l *lowerer) program(lw *lowered) *ir.Program {
 		l.extraMaps[lw.scratchName()] = l.scratchMap(lw)
 		f.giveScratch(lw)
 	}
-	f.Ret(f.result)
+	switch lw.plan.kind {
+	case prog.Fentry, prog.Fexit, prog.Iter:
+		f.RetImm(0) // the kernel allows no other
+	default:
+		f.Ret(f.result)
+	}
 	f.Goto(skip)
 	f.RetImm(0)
 	return out

@@ -87,6 +87,10 @@ func (s *surveyor) check(h *habits) {
 
 func (s *surveyor) walk(n syntax.Node) {
 	syntax.Walk(n, func(n syntax.Node) bool {
+		if e, ok := n.(syntax.Expr); ok && s.inside == 0 {
+			s.expr(e)
+			return false
+		}
 		switch n := n.(type) {
 		case *syntax.Block:
 			s.block(n)
@@ -113,7 +117,18 @@ func (s *surveyor) walk(n syntax.Node) {
 				return false
 			}
 		case *syntax.ExprStmt:
-			s.walk(n.X) // an increment by itself is not inside an expression
+			switch x := n.X.(type) {
+			case *syntax.IncDec: // by itself it is not inside an expression
+				if v, ok := x.X.(*syntax.Var); ok {
+					s.check(s.of(s.l.info.Vars[v]))
+					s.assign(v)
+					return false
+				}
+			case *syntax.BlockExpr:
+				s.block(x.Body)
+				return false
+			}
+			s.expr(n.X)
 			return false
 		case *syntax.ForRange:
 			s.expr(n.From)
