@@ -67,6 +67,7 @@ type checker struct {
 	script      scriptTypes
 	lazy        map[string]*types.Type // structs that tracepoints name
 	defines     map[string]*syntax.Define
+	included    bool // the script includes a header, which is not read
 	macros      map[string][]*macro
 	helped      map[string]bool // script options in Info.Help
 

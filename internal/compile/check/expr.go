@@ -153,6 +153,10 @@ func (c *checker) ident(e *syntax.Ident) value {
 	if t, v, ok := c.kernelTypes.enumerator(e.Name); ok {
 		return c.enumConst(e, t, v)
 	}
+	if v, ok := headerConstants[e.Name]; ok && c.included {
+		c.info.Consts[e] = &Const{Kind: ConstInt, Int: uint64(v)}
+		return of(types.TInt64)
+	}
 	names := builtinNames(true, false)
 	for n := range c.macros {
 		names = append(names, n)
@@ -166,6 +170,8 @@ func (c *checker) ident(e *syntax.Ident) value {
 	p := c.errorf(e.Span(), "%s is not known", e.Name)
 	if builtinIndex[e.Name] != nil {
 		p.hint("it is used as %s", builtinIndex[e.Name].Usage)
+	} else if v, ok := headerConstants[e.Name]; ok {
+		p.hint("#define %s %d", e.Name, v)
 	} else if near := nearest(e.Name, names); near != "" {
 		p.hint("did you mean %s?", near)
 	} else if c.kernelTypes.get() == nil {

@@ -44,7 +44,7 @@ type Config struct {
 	MaxMapKeys       int
 	MaxProbes        int
 	MaxStrlen        int
-	MissingProbes    string // "error", "warn", "ignore"
+	MissingProbes    string // "error", "warn", "ignore"; "" is error for a probe that has no attach point here, else warn
 	OnStackLimit     int
 	PerfRBPages      int
 	PrintMapsOnExit  bool

@@ -89,6 +89,10 @@ func (c *checker) cPart(part *syntax.CPart) {
 	}
 	for i := range part.Includes {
 		in := &part.Includes[i]
+		c.included = true
+		if ownHeader(in.Path) && c.kernelTypes.get() != nil {
+			continue
+		}
 		p := c.warnf("include", in.Span(), "<%s> is not read: sonde has no C compiler", in.Path)
 		if c.kernelTypes.get() != nil {
 			p.hint("the kernel's own types are known without it")

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -91,10 +92,14 @@ func (c *checker) probes() {
 	for _, d := range decls {
 		n := needsOf(d)
 		var points []Point
+		before := len(c.diagnostics)
 		for _, at := range d.Points {
 			points = append(points, c.expandPoint(at, n)...)
 		}
 		points = dedupe(points)
+		if len(points) > 0 {
+			c.alternatives(before)
+		}
 		for _, p := range points {
 			if p.Kind == Iter {
 				iters++
@@ -250,9 +255,38 @@ func (x *pointExpander) missing(format string, args ...any) problem {
 	case "ignore":
 		return problem{x.checker, -1}
 	case "warn":
-		return x.warnf("missing", x.at.Span(), format, args...)
+		return x.warnf(missingKind, x.at.Span(), format, args...)
 	}
-	return x.errorf(x.at.Span(), format, args...)
+	d := syntax.Diagnostic{Severity: syntax.Error, Span: x.at.Span(), Message: fmt.Sprintf(format, args...)}
+	switch {
+	case isWild(x.whole):
+		d.Kind = unmatchedKind
+	case x.info.Config.MissingProbes == "":
+		d.Kind = missingKind
+	}
+	return x.tell(d)
+}
+
+// The kinds of what missing tells: a name that is not there, and a wildcard that matches nothing.
+const (
+	missingKind   = "missing"
+	unmatchedKind = "unmatched"
+)
+
+// alternatives is for a probe that has at least one attach point here: the others that it lists are names that other
+// kernels have. What was told of them since from is no error: of a name it becomes a warning, of a wildcard nothing.
+func (c *checker) alternatives(from int) {
+	kept := c.diagnostics[:from]
+	for _, d := range c.diagnostics[from:] {
+		if d.Severity == syntax.Error && (d.Kind == missingKind || d.Kind == unmatchedKind) {
+			if d.Kind == unmatchedKind || c.options.NoWarnings {
+				continue
+			}
+			d.Severity = syntax.Warning
+		}
+		kept = append(kept, d)
+	}
+	c.diagnostics = kept
 }
 
 // point makes a Point of this attach point.

@@ -66,7 +66,7 @@ const maxStrlen = 64 << 10
 func defaultConfig() Config {
 	return Config{
 		CacheUserSymbols: "PER_PID", CppDemangle: true, LazySymbols: true, License: "GPL", LogSize: 1000000, MaxBPFProgs: 1024,
-		MaxCatBytes: 10240, MaxMapKeys: 4096, MaxProbes: 1024, MaxStrlen: 1024, MissingProbes: "error", OnStackLimit: 32,
+		MaxCatBytes: 10240, MaxMapKeys: 4096, MaxProbes: 1024, MaxStrlen: 1024, OnStackLimit: 32,
 		PrintMapsOnExit: true, StackMode: "bpftrace", StrTruncTrailer: "..",
 	}
 }
