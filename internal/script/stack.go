@@ -146,17 +146,16 @@ func (r *Runner) appendStack(dst []byte, t *types.Type, b []byte, s style) []byt
 	return dst
 }
 
-// appendPerf appends a frame as perf script does.
+// appendPerf appends a frame as perf script does; as in bpftrace, only those of processes tell the file.
 func (r *Runner) appendPerf(dst []byte, addr uint64, called *name, user bool) []byte {
 	dst = strconv.AppendUint(append(dst, '\t'), addr, 16)
 	dst = r.appendForeign(append(dst, ' '), called.offset)
-	module := called.module
-	if module == "" && user {
-		module = "[unknown]"
-	}
-	if module != "" {
-		dst = r.appendForeign(append(dst, " ("...), []byte(module))
-		dst = append(dst, ')')
+	if user {
+		module := called.module
+		if module == "" {
+			module = "[unknown]"
+		}
+		dst = append(r.appendForeign(append(dst, " ("...), []byte(module)), ')')
 	}
 	return append(dst, '\n')
 }

@@ -89,7 +89,7 @@ var valueRows = []struct {
 	{"kstack", stackType(types.KStack, "bpftrace", 3, 8), bin(2, uint64(0xffffffff81000005), uint64(0xffffffff99000000), 9),
 		"\n        vfs_read+5\n        0xffffffff99000000\n", `"\n        vfs_read+5\n        0xffffffff99000000\n"`},
 	{"kstack perf", stackType(types.KStack, "perf", 2, 8), bin(9, uint64(0xffffffff81000005), uint64(0xffffffffc0000001)),
-		"\n\tffffffff81000005 vfs_read+5\n\tffffffffc0000001 ext4_sync+1 (ext4)\n", `"\n\tffffffff81000005 vfs_read+5\n\tffffffffc0000001 ext4_sync+1 (ext4)\n"`},
+		"\n\tffffffff81000005 vfs_read+5\n\tffffffffc0000001 ext4_sync+1\n", `"\n\tffffffff81000005 vfs_read+5\n\tffffffffc0000001 ext4_sync+1\n"`},
 	{"kstack raw", stackType(types.KStack, "raw", 2, 8), bin(1, uint64(0xffffffff81000005), 3), "\nffffffff81000005\n", `"\nffffffff81000005\n"`},
 	{"ustack", stackType(types.UStack, "bpftrace", 2, 8), bin(uint32(7), uint32(0), 2, 0x401009, 0x5000),
 		"\n        main+9\n        0x5000\n", `"\n        main+9\n        0x5000\n"`},
