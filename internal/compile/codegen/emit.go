@@ -21,15 +21,55 @@ type emitter struct {
 	jumps     jumps
 	// moved is one more than the index of a move that has just been made for certain: undoing it is needless.
 	moved int
+	// holds is, by register, the offset of the home on the stack whose value it holds as well; 0 for none.
+	holds [allRegs]int32
 }
 
 func (e *emitter) add(in asm.Instruction) {
+	e.written(in)
 	e.out = append(e.out, in)
 	e.positions = append(e.positions, e.pos)
 	e.raw++
 	if in.OpCode == loadImm64 {
 		e.raw++
 	}
+}
+
+// written notes what in does to registers.
+func (e *emitter) written(in asm.Instruction) {
+	switch class := in.OpCode.Class(); {
+	case class.IsALU() || class == asm.LdClass || class == asm.LdXClass:
+		e.holds[in.Dst] = 0
+	case class == asm.StXClass && in.OpCode.Mode() == asm.AtomicMode:
+		e.holds[in.Src] = 0
+	case class.IsJump() && in.OpCode.JumpOp() == asm.Call:
+		clear(e.holds[:callRegs])
+	}
+}
+
+// reload brings a value back from its home, or from a register that still has it.
+func (e *emitter) reload(r asm.Register, v vreg) {
+	home := e.frame.homes[v]
+	for from := range e.holds {
+		if e.holds[from] == home {
+			e.mov(r, asm.Register(from))
+			return
+		}
+	}
+	e.add(asm.LoadMem(r, asm.RFP, int16(home), asm.DWord))
+	e.holds[r] = home
+}
+
+// spill takes a value home.
+func (e *emitter) spill(v vreg, r asm.Register) {
+	home := e.frame.homes[v]
+	for i := range e.holds {
+		if e.holds[i] == home {
+			e.holds[i] = 0
+		}
+	}
+	e.add(asm.StoreMem(asm.RFP, int16(home), r, asm.DWord))
+	e.holds[r] = home
 }
 
 // register is where v is, if it is in one.
@@ -86,6 +126,7 @@ func (e *emitter) function() error {
 	for b := range e.m.blocks {
 		e.jumps.place(int32(b))
 		e.moved = 0
+		clear(e.holds[:])
 		bl := &e.m.blocks[b]
 		for i := bl.from; i < bl.to; i++ {
 			in := &e.m.insts[i]
@@ -128,9 +169,9 @@ func (e *emitter) inst(in *inst, next int32) {
 	case mParams:
 		e.enter(in.args)
 	case mReload:
-		e.add(asm.LoadMem(e.reg(in.dst), asm.RFP, int16(e.frame.homes[in.a]), asm.DWord))
+		e.reload(e.reg(in.dst), in.a)
 	case mSpill:
-		e.add(asm.StoreMem(asm.RFP, int16(e.frame.homes[in.dst]), e.reg(in.a), asm.DWord))
+		e.spill(in.dst, e.reg(in.a))
 	case ir.OpConst:
 		e.constant(e.reg(in.dst), in.imm)
 	case ir.OpSlot:
@@ -305,7 +346,7 @@ func (e *emitter) call(in *inst) {
 	if r, ok := e.register(in.dst); ok {
 		e.mov(r, asm.R0)
 	} else {
-		e.add(asm.StoreMem(asm.RFP, int16(e.frame.homes[in.dst]), asm.R0, asm.DWord))
+		e.spill(in.dst, asm.R0)
 	}
 }
 

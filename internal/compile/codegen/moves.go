@@ -78,7 +78,7 @@ func (e *emitter) bring(r asm.Register, v vreg) {
 		e.made(r, info.def)
 		return
 	}
-	e.add(asm.LoadMem(r, asm.RFP, int16(e.frame.homes[v]), asm.DWord))
+	e.reload(r, v)
 }
 
 // made emits what makes the value of def.
@@ -112,7 +112,7 @@ func (e *emitter) enter(params []vreg) {
 		if to, ok := e.register(v); ok {
 			moves = append(moves, move{to, from})
 		} else {
-			e.add(asm.StoreMem(asm.RFP, int16(e.frame.homes[v]), from, asm.DWord))
+			e.spill(v, from)
 		}
 	}
 	// Nothing but the arguments is alive yet.

@@ -407,19 +407,25 @@ func (s *selector) branch(src *ir.Instr, in *inst) {
 	s.second(in, src)
 }
 
-// chunks calls do for the aligned pieces of size bytes.
-func chunks(size int64, align uint8, do func(at int64, width uint8)) {
-	width := align
-	if width == 0 {
-		width = 1
-	}
+// chunks calls do for the aligned pieces of size bytes: of align at most, or, where the offset from something aligned to 8
+// is known, of what there is.
+func chunks(size int64, align uint8, known bool, off int64, do func(at int64, width uint8)) {
 	for at := int64(0); at < size; {
-		for int64(width) > size-at {
+		width := max(align, 1)
+		if known {
+			width = 8
+		}
+		for int64(width) > size-at || known && (off+at)%int64(width) != 0 {
 			width /= 2
 		}
 		do(at, width)
 		at += int64(width)
 	}
+}
+
+// aligned says whether base is a slot aligned to 8.
+func (s *selector) aligned(base *inst) bool {
+	return base.slot != noSlot && s.fn.Slots[base.slot].Align == 8
 }
 
 func (s *selector) zero(src *ir.Instr) {
@@ -429,7 +435,7 @@ func (s *selector) zero(src *ir.Instr) {
 	}
 	var base inst
 	s.address(&base, src.Args[0], 0)
-	chunks(src.Imm, src.Width, func(at int64, width uint8) {
+	chunks(src.Imm, src.Width, s.aligned(&base), int64(base.off+src.Off), func(at int64, width uint8) {
 		in := base
 		in.op, in.width, in.isImm, in.src = ir.OpStore, width, true, src
 		s.at(&in, int64(src.Off)+at)
@@ -445,7 +451,8 @@ func (s *selector) copy(src *ir.Instr) {
 	var to, from inst
 	s.address(&to, src.Args[0], 0)
 	s.address(&from, src.Args[1], 0)
-	chunks(src.Imm, src.Width, func(at int64, width uint8) {
+	both := s.aligned(&to) && s.aligned(&from) && (to.off+src.Off-from.off-src.Off2)%8 == 0
+	chunks(src.Imm, src.Width, both, int64(to.off+src.Off), func(at int64, width uint8) {
 		load, store := from, to
 		load.op, load.width, load.dst, load.src = ir.OpLoad, width, s.temp(), src
 		s.at(&load, int64(src.Off2)+at)

@@ -355,12 +355,27 @@ func (fd *folder) other(b *Block, i int) {
 	case OpCopy:
 		fd.address(in, 0, &in.Off)
 		fd.address(in, 1, &in.Off2)
+	case OpCall, OpKfunc, OpCallFunc:
+		fd.clamps(in)
 	case OpRet:
 		if len(in.Args) == 1 {
 			if n, ok := fd.constant(in.Args[0]); ok {
 				in.Args, in.Imm = nil, n
 			}
 		}
+	}
+}
+
+// clamps leaves out those of constants that are in bounds.
+func (fd *folder) clamps(in *Instr) {
+	var rest []Clamp
+	for _, c := range in.Clamp {
+		if n, ok := fd.constant(in.Args[c.Arg]); !ok || n < c.Min || n > c.Max {
+			rest = append(rest, c)
+		}
+	}
+	if len(rest) < len(in.Clamp) {
+		in.Clamp = rest
 	}
 }
 

@@ -70,6 +70,8 @@ type lookups struct {
 	barriers [][]barrier
 	// loose are the slots whose address is used for more than plain accesses and calls.
 	loose []bool
+	// written are, by slot, the bytes that anything writes. Others are in no key: nobody may read them.
+	written []uint64
 }
 
 // barrier may add to a map or delete from it; sym "" is any map.
@@ -106,11 +108,11 @@ func (m *lookups) mapOf(v Value) string {
 
 func (m *lookups) findBarriers() {
 	m.barriers = make([][]barrier, len(m.g.blocks))
-	m.loose = make([]bool, len(m.f.Slots))
+	m.loose, m.written = make([]bool, len(m.f.Slots)), make([]uint64, len(m.f.Slots))
 	for n, b := range m.g.blocks {
 		for i := range b.Instrs {
 			in := &b.Instrs[i]
-			m.findLoose(in)
+			m.noteSlots(in)
 			switch {
 			case in.Op == OpCallFunc:
 				m.barriers[n] = append(m.barriers[n], barrier{i, ""})
@@ -130,20 +132,46 @@ func (m *lookups) findBarriers() {
 	}
 }
 
-func (m *lookups) findLoose(in *Instr) {
+// noteSlots notes what in does with slots.
+func (m *lookups) noteSlots(in *Instr) {
 	for i, a := range in.Args {
 		def := m.defs[a]
 		if def == nil || def.Op != OpSlot {
 			continue
 		}
+		s := def.Slot
 		switch in.Op {
-		case OpLoad, OpZero, OpCopy, OpCall, OpCallFunc, OpBranch, OpCmp:
+		case OpLoad, OpBranch, OpCmp:
 		case OpStore, OpAtomicAdd:
-			m.loose[def.Slot] = m.loose[def.Slot] || i > 0
+			m.loose[s] = m.loose[s] || i > 0
+			m.written[s] |= bytesAt(def.Off+in.Off, int64(in.Width))
+		case OpZero:
+			m.written[s] |= bytesAt(def.Off+in.Off, in.Imm)
+		case OpCall:
+			if !readsOnly(in) {
+				m.written[s] = unknown
+			}
+		case OpCopy:
+			if i == 0 {
+				m.written[s] = unknown
+			}
+		case OpCallFunc:
+			m.written[s] = unknown
 		default:
-			m.loose[def.Slot] = true
+			m.loose[s] = true
 		}
 	}
+}
+
+// readsOnly says whether a helper only reads what its arguments point to: keys and values.
+func readsOnly(in *Instr) bool { return in.Imm >= helperLookup && in.Imm <= 3 }
+
+// bytesAt has a bit for each of size bytes at off.
+func bytesAt(off int32, size int64) uint64 {
+	if off < 0 || off > 63 {
+		return 0
+	}
+	return (uint64(1)<<min(size, 64) - 1) << off
 }
 
 // key finds what the look-up at instruction i of block n asks for: the bytes of the key as they were written just before.
@@ -173,7 +201,7 @@ type writes struct {
 
 // before goes back from instruction i of block n, and on through blocks that have one way in.
 func (w *writes) before(n int32, i int) bool {
-	all := uint64(1)<<w.size - 1
+	all := (uint64(1)<<w.size - 1) & w.m.written[w.slot]
 	for budget := 256; budget > 0; budget -= 8 {
 		b := w.m.g.blocks[n]
 		for i--; i >= 0; i-- {
@@ -207,7 +235,7 @@ func (w *writes) instr(in *Instr) bool {
 	case OpLoad:
 		return true
 	case OpCall:
-		return in.Imm == helperLookup || in.Imm == 2 || in.Imm == 3 // they read keys and values
+		return readsOnly(in)
 	case OpStore:
 		if len(in.Args) == 2 && (w.points(in.Args[1]) || w.m.f.values[in.Args[1]]) {
 			return false
@@ -247,7 +275,7 @@ func (w *writes) points(v Value) bool {
 func (w *writes) at(in *Instr) int32 { return w.m.defs[in.Args[0]].Off + in.Off }
 
 func (w *writes) part(p keyPart) bool {
-	bits := (uint64(1)<<p.width - 1) << p.off
+	bits := bytesAt(p.off, int64(p.width))
 	if w.done&bits == bits {
 		return true // written over later
 	}
