@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -64,9 +63,11 @@ func (s *script) run(in scriptSource) error {
 		defer s.command.Cancel()
 		o.Command, o.ChildPID = true, s.command.Pid()
 	}
+	forget()
 	if s.program, err = s.compile(in, o); err != nil || s.program == nil {
 		return err
 	}
+	forget()
 	return s.trace()
 }
 
@@ -116,7 +117,6 @@ func (s *script) load() (err error) {
 	if s.session, err = attach.OpenFor(s.program.Spec, s.kernel.Types()); err != nil {
 		return s.refused(err)
 	}
-	debug.SetGCPercent(heapGrowth)
 	if s.reader, err = stream.NewReader(s.session.Map(s.program.Spec.Ring)); err != nil {
 		return err
 	}
