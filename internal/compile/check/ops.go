@@ -37,7 +37,7 @@ func (c *checker) unary(e *syntax.Unary) value {
 	if !v.usable() {
 		return v
 	}
-	if !v.isInt() {
+	if !v.isInt() || v.isKind(types.Bool) {
 		c.errorf(e.Span(), "%s cannot be used on %s", e.Op, v.t)
 		return invalid
 	}
@@ -54,7 +54,10 @@ func (c *checker) unary(e *syntax.Unary) value {
 		}
 		return c.setInt(e, n.bits(), n.negative)
 	}
-	return of(types.IntOf(8, v.t.Signed))
+	if v.t.Signed {
+		return of(types.TInt64)
+	}
+	return of(types.IntOf(v.t.Size, false)) // as in C: of the bits that it has
 }
 
 // deref is *p.
@@ -101,28 +104,32 @@ func (c *checker) inMemory(t *types.Type, space types.Space, trusted bool) value
 
 // incDec is ++ and --.
 func (c *checker) incDec(e *syntax.IncDec) value {
-	what := "++"
-	if e.Dec {
-		what = "--"
-	}
 	switch x := e.X.(type) {
 	case *syntax.Var:
 		v := c.expr(x)
 		if vr := c.info.Vars[x]; vr != nil {
-			return c.step(c.slotOf(vr), v, x, vr.Name, what)
+			return c.step(c.slotOf(vr), v, x, vr.Name, e.Dec)
 		}
 		return v
 	case *syntax.MapRef:
 		m, v := c.mapValue(x)
-		return c.step(&m.value, v, x, m.Name, what)
+		return c.step(&m.value, v, x, m.Name, e.Dec)
 	}
 	c.expr(e.X)
-	c.errorf(e.Span(), "%s needs a variable or a map", what)
+	c.errorf(e.Span(), "%s needs a variable or a map", stepText(e.Dec))
 	return invalid
 }
 
-// step adds one to what a slot holds: an integer is one of 64 bits from then on.
-func (c *checker) step(s *slot, v value, at syntax.Expr, name, what string) value {
+func stepText(down bool) string {
+	if down {
+		return "--"
+	}
+	return "++"
+}
+
+// step adds one to what a slot holds, or takes it away: an integer is one of 64 bits from then on, and one that goes down a
+// signed one.
+func (c *checker) step(s *slot, v value, at syntax.Expr, name string, down bool) value {
 	switch {
 	case v.invalid():
 		return v
@@ -131,10 +138,10 @@ func (c *checker) step(s *slot, v value, at syntax.Expr, name, what string) valu
 	case v.isKind(types.Pointer):
 	case v.isKind(types.Int, types.Enum):
 		if s.declared == nil {
-			v = value{t: types.IntOf(8, v.t.Signed), flexible: v.flexible}
+			v = value{t: types.IntOf(8, v.t.Signed || down), flexible: v.flexible}
 		}
 	default:
-		c.errorf(at.Span(), "%s cannot be used on %s, which holds %s", what, name, v.t)
+		c.errorf(at.Span(), "%s cannot be used on %s, which holds %s", stepText(down), name, v.t)
 		return invalid
 	}
 	c.put(s, v, at, name)
