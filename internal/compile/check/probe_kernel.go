@@ -195,7 +195,7 @@ func expandRawTracepoint(x *pointExpander, parts []string) []Point {
 		full = parts[0] + ":" + pattern
 	}
 	found, err := x.target.Match("rawtracepoint", full)
-	if len(found) == 0 && err != nil && !isWild(pattern) && !x.quiet {
+	if len(found) == 0 && (err != nil || x.kernelTypes.get() == nil) && !isWild(x.whole) && !x.quiet {
 		found = []string{"vmlinux:" + pattern} // nothing to look it up in: the kernel will tell
 	}
 	if len(found) == 0 {

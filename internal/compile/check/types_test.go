@@ -28,7 +28,7 @@ var typeRows = []row{
 	{"$x = pid + 1; $y = pid - 1; $z = nsecs - nsecs;", "$x uint64, $y int64, $z int64"},
 	{"$a = (uint8)1; $x = $a + $a; $y = (uint32)1 << 2;", "$x uint64, $y uint64"},
 	{"$a = (int16)1; $x = $a & 1; $y = -$a; $z = ~$a;", "$x int64, $y int64, $z int64"},
-	{"$a = (uint16)1; $y = -$a; $z = ~$a;", "$y uint64, $z uint64"},
+	{"$a = (uint16)1; $y = -$a; $z = ~$a;", "$y uint16, $z uint16"}, // there uint64, holding what fits into 16 bits
 	{"$x = -1 + pid; $y = -1 > pid;", "$x int64, $y bool"},
 	{"$x = true + 1; $y = (pid == 1) + 1;", "$x uint64, $y uint64"},
 	{"$x = nsecs / 1e6; $y = -nsecs;", "$x uint64, $y uint64"},
