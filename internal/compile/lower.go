@@ -26,6 +26,7 @@ type lowerer struct {
 	programs []*lowered
 	diags    []syntax.Diagnostic
 
+	zeroCell    int                      // 1 + the offset of a cell that holds 0 for ever; 0: there is none yet
 	extraMaps   map[string]*ebpf.MapSpec // besides those of the script: scratch memory, the processes seen
 	hasControls bool                     // the script has records that must get through: exit, print, clear
 }

@@ -129,7 +129,10 @@ func (f *fn) forRange(s *syntax.ForRange) {
 	head := f.Func.NewBlock("range")
 	mayGoto := f.t.Has(kernel.MayGoto)
 	turns := f.Func.NewVar()
-	if !mayGoto {
+	if mayGoto {
+		f.Set(i, f.Bin(ir.OpAdd, i, f.unknownZero()))
+		f.loosen(s.Body)
+	} else {
 		f.Set(turns, f.Const(0))
 	}
 	f.Jump(head)

@@ -177,6 +177,9 @@ func (f *fn) while(s *syntax.While) {
 	patient := f.t.Has(kernel.MayGoto)
 	turns := f.Func.NewVar()
 	f.Set(turns, f.Const(0))
+	if patient {
+		f.loosen(s.Cond, s.Body)
+	}
 	f.Jump(head)
 
 	f.Goto(head)

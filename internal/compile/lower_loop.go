@@ -1,0 +1,61 @@
+package compile
+
+import (
+	"sonde/internal/compile/check"
+	"sonde/internal/compile/ir"
+	"sonde/internal/compile/syntax"
+)
+
+// A loop that may go on for longer than the verifier would follow it is ended by may_goto. The verifier admits it once a
+// turn begins in a state that an earlier turn covers, which numbers that it knows exactly never let happen: they are made
+// unknown to it, by adding a zero that it cannot see.
+
+// unknownZero is 0, and the verifier does not know.
+func (f *fn) unknownZero() ir.Value {
+	if f.zeroCell == 0 {
+		f.zeroCell = f.cells.add(8) + 1
+	}
+	return f.Load(f.MapValue(mapCells, f.zeroCell-1), 0, 8, false)
+}
+
+// loosen makes the numbers unknown to the verifier that a loop changes and that were there before it.
+func (f *fn) loosen(loop ...syntax.Node) {
+	var zero ir.Value
+	done := map[*check.Variable]bool{}
+	for _, n := range loop {
+		syntax.Walk(n, func(n syntax.Node) bool {
+			x, ok := changed(n)
+			if !ok {
+				return true
+			}
+			v := f.info.Vars[x]
+			place := f.vars[v]
+			if v == nil || place == nil || done[v] || v.Type == nil || !v.Type.IsInt() {
+				return true
+			}
+			done[v] = true
+			if zero == 0 {
+				zero = f.unknownZero()
+			}
+			if place.inMem {
+				f.store(place.m, v.Type.Size, f.Bin(ir.OpAdd, f.load(place.m, v.Type.Size, v.Type.Signed), zero))
+			} else {
+				f.Set(place.reg, f.Bin(ir.OpAdd, place.reg, zero))
+			}
+			return true
+		})
+	}
+}
+
+// changed is the variable that a node changes.
+func changed(n syntax.Node) (*syntax.Var, bool) {
+	var target syntax.Expr
+	switch n := n.(type) {
+	case *syntax.Assign:
+		target = n.Target
+	case *syntax.IncDec:
+		target = n.X
+	}
+	x, ok := target.(*syntax.Var)
+	return x, ok
+}
