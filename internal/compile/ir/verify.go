@@ -29,7 +29,7 @@ func Verify(p *Program) error {
 type verifier struct {
 	f       *Func
 	funcs   map[string]*Func
-	known   map[*Block]bool
+	blocks  []*Block // by ID
 	defined []bool   // single assignments seen
 	slotOf  []*Instr // by value: the OpSlot that makes it
 }
@@ -44,13 +44,12 @@ func (v *verifier) function() error {
 			return fmt.Errorf("slot %s has size %d, alignment %d", s.Name, s.Size, s.Align)
 		}
 	}
-	v.known = map[*Block]bool{}
-	ids := map[int]bool{}
+	v.blocks = make([]*Block, maxID(f)+1)
 	for _, b := range f.Blocks {
-		if ids[b.ID] || b.ID < 0 {
+		if b.ID < 0 || v.blocks[b.ID] != nil {
 			return fmt.Errorf("two blocks b%d", b.ID)
 		}
-		ids[b.ID], v.known[b] = true, true
+		v.blocks[b.ID] = b
 	}
 	for _, p := range f.Params {
 		v.defined[p] = true
@@ -207,7 +206,7 @@ func (v *verifier) special(_ *Block, in *Instr) error {
 			return fmt.Errorf("the function has %d parameters", len(f.Params))
 		}
 	case OpJump, OpBranch, OpMayGoto:
-		if !v.known[in.Then] || in.Op != OpJump && !v.known[in.Else] {
+		if !v.known(in.Then) || in.Op != OpJump && !v.known(in.Else) {
 			return errors.New("jumps to a block of another function")
 		}
 		if in.Then == v.f.Blocks[0] || in.Else == v.f.Blocks[0] {
@@ -220,6 +219,11 @@ func (v *verifier) special(_ *Block, in *Instr) error {
 		}
 	}
 	return nil
+}
+
+// known says whether b is a block of the function.
+func (v *verifier) known(b *Block) bool {
+	return b != nil && b.ID >= 0 && b.ID < len(v.blocks) && v.blocks[b.ID] == b
 }
 
 // bounds checks accesses to slots that are made with their own address.
@@ -264,8 +268,7 @@ func (v *verifier) flow() error {
 		}
 	}
 	// By value: the blocks that assign it, and those that use it before they do.
-	defs := make([][]int32, len(f.values))
-	wants := make([][]int32, len(f.values))
+	defs, wants := newLists(len(f.values)), newLists(len(f.values))
 	seen := make([]int32, len(f.values)) // the block, plus 1, that mentioned the value last
 	for n, b := range g.blocks {
 		here := int32(n + 1)
@@ -274,34 +277,30 @@ func (v *verifier) flow() error {
 			for _, a := range in.Args {
 				if seen[a] != here {
 					seen[a] = here
-					wants[a] = append(wants[a], int32(n))
+					wants.add(a, int32(n))
 				}
 			}
-			if d := in.Dst; d != 0 {
-				if k := len(defs[d]); k == 0 || defs[d][k-1] != int32(n) {
-					defs[d] = append(defs[d], int32(n))
-				}
-				seen[d] = here
+			if in.Dst != 0 {
+				defs.add(in.Dst, int32(n))
+				seen[in.Dst] = here
 			}
 		}
 	}
-	params := map[Value]bool{}
 	for _, p := range f.Params {
-		params[p] = true
+		wants.first[p] = 0
 	}
 	defined, wanted := make([]Value, len(g.blocks)), make([]Value, len(g.blocks))
-	for i := 1; i < len(f.values); i++ {
+	var work []int32
+	for i := range f.values {
 		val := Value(i)
-		if params[val] {
+		if wants.first[val] == 0 {
 			continue
 		}
-		for _, d := range defs[val] {
-			defined[d] = val
-		}
-		work := wants[val]
-		for _, b := range work {
+		defs.each(val, func(b int32) { defined[b] = val })
+		wants.each(val, func(b int32) {
 			wanted[b] = val
-		}
+			work = append(work, b)
+		})
 		for len(work) > 0 {
 			b := work[len(work)-1]
 			work = work[:len(work)-1]
@@ -317,4 +316,25 @@ func (v *verifier) flow() error {
 		}
 	}
 	return nil
+}
+
+// lists are a list of blocks for each value.
+type lists struct {
+	first []int32 // by value: into links, plus 1
+	links []link
+}
+
+type link struct{ block, next int32 }
+
+func newLists(values int) *lists { return &lists{first: make([]int32, values)} }
+
+func (l *lists) add(v Value, block int32) {
+	l.links = append(l.links, link{block, l.first[v]})
+	l.first[v] = int32(len(l.links))
+}
+
+func (l *lists) each(v Value, do func(block int32)) {
+	for i := l.first[v]; i != 0; i = l.links[i-1].next {
+		do(l.links[i-1].block)
+	}
 }
