@@ -2,7 +2,9 @@ package compile_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,7 +26,7 @@ var probesToLoad = []string{
 	"kretprobe:vfs_read",
 	"fentry:vfs_read",
 	"rawtracepoint:sched_switch",
-	"uprobe:PROGRAM",
+	"uprobe:VDSO:clock_gettime",
 }
 
 // anywhere are bodies that every program type takes.
@@ -112,21 +114,13 @@ var somewhere = map[string][]string{
 	"fentry:vfs_read":                         {`print(args.file.f_flags); print(args.count); print(args.file.f_path.dentry.d_name.len); @[func] = count(); print(str(args.file.f_path.dentry.d_name.name)); print(args.buf)`, `$f = args.file; print($f.f_inode.i_ino); @[args.file] = count()`},
 	"fexit:vfs_read":                          {`print(retval); print(args.count); @ = hist(retval)`},
 	"rawtracepoint:sched_switch":              {`print(args.prev.pid); print(args.next.comm); @[args.prev.comm] = count()`, `print(((struct task_struct *)arg1).pid); $p = args.next; print($p.real_parent.pid)`},
-	"uprobe:PROGRAM":                          {`print(arg0); print(str(arg1)); print(func); @[ustack] = count(); print(*(uint64 *)reg("sp"))`, `@[str(arg0), str(arg1), comm] = count()`},
+	"uprobe:VDSO:clock_gettime":               {`print(arg0); print(str(arg1)); print(func); @[ustack] = count(); print(*(uint64 *)reg("sp"))`, `@[str(arg0), str(arg1), comm] = count()`},
 	"iter:task":                               {`if (ctx.task) { printf("%s %d\n", ctx.task.comm, ctx.task.pid) }`},
 	"kprobe:tcp_connect":                      {`$sk = (struct sock *)arg0; print(ntop($sk.__sk_common.skc_daddr)); print(ntop($sk.__sk_common.skc_v6_daddr.in6_u.u6_addr8)); print(bswap($sk.__sk_common.skc_dport)); print($sk.__sk_common.skc_family == 2)`},
 	"tracepoint:block:block_rq_issue":         {`print((args.dev, args.sector)); @[args.comm] = hist(args.bytes); print(args.rwbs)`},
 	"tracepoint:signal:signal_generate":       {`print(args.comm); @[args.pid] = args.comm`},
 	"tracepoint:syscalls:sys_enter_nanosleep": {`print(args.rqtp); print(args.rqtp.tv_sec)`},
 }
-
-// userProgram is a function to probe.
-var userProgram = func() string {
-	if vmtest.Guest() != "" {
-		return os.Getenv("SONDE_BIN") + ":main.main"
-	}
-	return "libc:malloc"
-}()
 
 // live is the running kernel.
 var live = kernel.Live(attach.Trials())
@@ -137,7 +131,6 @@ func load(t *testing.T, text string, o compile.Options) {
 	if strings.HasPrefix(text, "f") {
 		vmtest.Need(t, kernel.Fentry)
 	}
-	text = strings.ReplaceAll(text, "PROGRAM", userProgram)
 	p, diags := compile.Compile([]byte(text), "test", live, o)
 	src := syntax.NewSource("test", []byte(text))
 	for _, d := range diags {
@@ -160,6 +153,39 @@ func load(t *testing.T, text string, o compile.Options) {
 	s.Close()
 }
 
+// vdso writes the kernel's own shared object to a file: an ELF file with symbols that is the same everywhere.
+func vdso(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "vdso.so")
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		var from, to int64
+		if !strings.Contains(line, "[vdso]") {
+			continue
+		}
+		if _, err := fmt.Sscanf(line, "%x-%x", &from, &to); err != nil {
+			t.Fatal(err)
+		}
+		mem, err := os.Open("/proc/self/mem")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer mem.Close()
+		image := make([]byte, to-from)
+		if _, err := mem.ReadAt(image, from); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, image, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	t.Fatal("this process has no vdso")
+	return ""
+}
+
 // lacks says whether a message is about something that this kernel does not have.
 func lacks(message string) bool {
 	for _, part := range []string{"no function", "no symbol", "that can be probed", "no tracepoint", "this kernel", "does not show them"} {
@@ -172,13 +198,16 @@ func lacks(message string) bool {
 
 // TestKernelLoad has the verifier look at every construct in programs of every type.
 func TestKernelLoad(t *testing.T) {
+	file := vdso(t)
 	unsafe := compile.Options{Options: check.Options{Unsafe: true}}
 	for _, probe := range probesToLoad {
+		probe = strings.ReplaceAll(probe, "VDSO", file)
 		for _, body := range anywhere {
 			t.Run(probe+"/"+body, func(t *testing.T) { load(t, probe+" { "+body+" }", unsafe) })
 		}
 	}
 	for probe, bodies := range somewhere {
+		probe = strings.ReplaceAll(probe, "VDSO", file)
 		for _, body := range bodies {
 			t.Run(probe+"/"+body, func(t *testing.T) { load(t, probe+" { "+body+" }", unsafe) })
 		}
