@@ -186,8 +186,12 @@ func argumentCount(b *Builtin) string {
 	switch {
 	case b.Max < 0:
 		return "at least " + plural(b.Min, "argument")
+	case b.Max == 0:
+		return "no arguments"
 	case b.Min == b.Max:
 		return plural(b.Min, "argument")
+	case b.Min == 0:
+		return "at most " + plural(b.Max, "argument")
 	case b.Max == b.Min+1:
 		return plural(b.Min, "argument") + " or " + itoa(b.Max)
 	}

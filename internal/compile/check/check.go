@@ -39,6 +39,7 @@ func Check(p *syntax.Program, src *syntax.Source, t kernel.Target, o Options) (*
 			TypeExprs: make(map[*syntax.TypeExpr]*types.Type),
 		},
 		told:         make(map[toldKey]bool),
+		broken:       make(map[syntax.Expr]bool),
 		maps:         make(map[string]*mapState),
 		slots:        make(map[*Variable]*slot),
 		declarations: make(map[*Variable]*declaration),
@@ -69,7 +70,7 @@ type checker struct {
 	defines     map[string]*syntax.Define
 	included    bool // the script includes a header, which is not read
 	macros      map[string][]*macro
-	helped      map[string]bool // script options in Info.Help
+	broken      map[syntax.Expr]bool // what stands for something that has been complained about
 
 	// What inference keeps, see infer.
 	final, growing, assumeInt, endless bool

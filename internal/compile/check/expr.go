@@ -15,6 +15,10 @@ func (c *checker) expr(e syntax.Expr) value {
 	switch e.(type) {
 	case *syntax.IntLit, *syntax.StringLit, *syntax.BoolLit:
 		// Their constants stay.
+		if c.broken[e] {
+			c.depth--
+			return invalid
+		}
 	default:
 		if !c.final || c.info.Consts[e] != nil {
 			delete(c.info.Consts, e)

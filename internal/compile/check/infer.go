@@ -15,6 +15,7 @@ type slot struct {
 	now, next value
 	// assigned: something is put into it.
 	assigned bool
+	told     bool // that its type grows without end
 }
 
 // mapState is a map while types are inferred.
@@ -142,7 +143,10 @@ func (c *checker) put(s *slot, v value, e syntax.Expr, what string) {
 		return
 	}
 	if s.now.t.Kind == types.Tuple && depthOf(s.now.t, 0) > maxTypeDepth || c.endless && !sameValue(s.now, v) && containsSelf(s.now.t, v.t) {
-		c.errorf(at, "the type of %s grows with every assignment: %s is put into %s", what, v.t, s.now.t)
+		if !s.told {
+			c.errorf(at, "the type of %s grows with every assignment", what).hint("a tuple cannot hold what it is part of")
+		}
+		s.told = true
 		return
 	}
 	if s.declared != nil {

@@ -154,7 +154,7 @@ func (x *expander) expr(e syntax.Expr) syntax.Expr {
 func (x *expander) define(at *syntax.Ident, d *syntax.Define) syntax.Expr {
 	if d.Value == nil {
 		x.errorf(at.Span(), "%s is defined as %q, which is no expression", d.Name, d.Text)
-		return &syntax.IntLit{At: at.At, Text: "0"}
+		return x.refused(at.Span())
 	}
 	m := &macro{name: d.Name, decl: d}
 	if slices.ContainsFunc(x.stack, func(s *macro) bool { return s.decl == m.decl }) {
@@ -170,6 +170,13 @@ func (x *expander) define(at *syntax.Ident, d *syntax.Define) syntax.Expr {
 	wrapped := &syntax.Comptime{At: at.At, X: value}
 	x.expand(wrapped)
 	return wrapped.X
+}
+
+// refused stands for what has been complained about.
+func (x *expander) refused(at syntax.Span) syntax.Expr {
+	e := &syntax.IntLit{At: syntax.At{S: at}, Text: "0"}
+	x.broken[e] = true
+	return e
 }
 
 // move lets a tree stand at one place: that of the name it was put in for.
@@ -202,14 +209,14 @@ func (x *expander) call(at syntax.Expr, name string, args []syntax.Expr, overloa
 	m := choose(overloads, args)
 	if m == nil {
 		x.noOverload(at, name, args, overloads)
-		return &syntax.IntLit{At: syntax.At{S: at.Span()}, Text: "0"}
+		return x.refused(at.Span())
 	}
 	if m.refused != "" {
 		x.errorf(at.Span(), "%s: %s", name, m.refused)
-		return &syntax.IntLit{At: syntax.At{S: at.Span()}, Text: "0"}
+		return x.refused(at.Span())
 	}
 	if !x.enter(at.Span(), m) {
-		return &syntax.IntLit{At: syntax.At{S: at.Span()}, Text: "0"}
+		return x.refused(at.Span())
 	}
 	defer x.leave()
 	x.count++
