@@ -431,7 +431,9 @@ func (f *fn) cast(e *syntax.Cast) value {
 		return value{t: types.TNone}
 	}
 	if !t.InRegister() {
-		return f.temporary(e, t)
+		m := f.alloc(max(t.Size, 1), t.Align(), "cast")
+		f.copyTo(m, f.expr(e.X), t)
+		return value{t: t, m: m}
 	}
 	v := f.expr(e.X)
 	if t.Kind == types.Pointer && v.t.Kind == types.Pointer {

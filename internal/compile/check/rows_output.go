@@ -184,9 +184,6 @@ func printed(c *checker, u *use) value {
 			c.errorf(a.Span(), "print cannot show %d entries", int64(k.Int))
 		}
 	}
-	if m != nil && c.final && len(u.args) > 1 && !m.keyed {
-		c.errorf(u.args[1].Span(), "%s has no keys, so it cannot be printed in part", m.Name)
-	}
 	return done
 }
 
