@@ -34,6 +34,25 @@ var commands = []command{
 		},
 	},
 	{
+		name: "run",
+		hard: []need{{kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel}},
+		soft: []softNeed{
+			{feature: kernel.Tracepoint, lost: "there are no tracepoint probes"},
+			{feature: kernel.Kprobe, lost: "there are no kprobes"},
+			{feature: kernel.Fentry, lost: "there are no fentry and fexit probes"},
+			{feature: kernel.Uprobe, lost: "there are no uprobes"},
+			{feature: kernel.BTF, lost: "scripts know no types of the kernel"},
+			{capability: kernel.CapSysPtrace, lost: "addresses of other users' processes may have no names"},
+		},
+	},
+	{
+		name: "list",
+		soft: []softNeed{
+			{feature: kernel.Tracefs, lost: "tracepoints are not listed"},
+			{feature: kernel.BTF, lost: "arguments of functions are not shown"},
+		},
+	},
+	{
 		name:  "doctor",
 		tries: true,
 	},
