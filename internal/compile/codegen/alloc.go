@@ -22,6 +22,7 @@ const (
 	freeEarly          // a register is free one instruction too early
 	forgetCalls        // calls are taken to destroy nothing
 	movesInOrder       // arguments are moved one after the other
+	forgetLoops        // a slot that is used in a loop is free for others in the rest of it
 )
 
 // allocation is what is kept where.

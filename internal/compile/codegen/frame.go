@@ -29,8 +29,8 @@ type frame struct {
 }
 
 // layOutFrame places slots and homes so that those share bytes that are never in use at the same time.
-func (m *machine) layOutFrame(a *allocation) (*frame, error) {
-	objects := m.slotObjects()
+func (m *machine) layOutFrame(a *allocation, f fault) (*frame, error) {
+	objects := m.slotObjects(f)
 	for v := range a.spilled {
 		iv := &a.ivs[v]
 		if !a.spilled[v] || len(iv.spans) == 0 || m.vregs[v].home == homeMade {
@@ -45,20 +45,20 @@ func (m *machine) layOutFrame(a *allocation) (*frame, error) {
 		}
 	}
 	size = (size + 7) &^ 7
-	f := &frame{slots: make([]int32, len(m.fn.Slots)), homes: map[vreg]int32{}, size: size}
+	fr := &frame{slots: make([]int32, len(m.fn.Slots)), homes: map[vreg]int32{}, size: size}
 	for _, o := range objects {
 		if o.slot != noSlot {
-			f.slots[o.slot] = o.offset - size
+			fr.slots[o.slot] = o.offset - size
 		} else {
-			f.homes[o.vreg] = o.offset - size
+			fr.homes[o.vreg] = o.offset - size
 		}
 	}
-	return f, nil
+	return fr, nil
 }
 
 // slotObjects says from where to where each slot is used, through its own address or one derived from it. A use in a loop
 // counts for the whole loop: what one round writes the next may read.
-func (m *machine) slotObjects() []object {
+func (m *machine) slotObjects(f fault) []object {
 	if len(m.fn.Slots) == 0 {
 		return nil
 	}
@@ -93,7 +93,9 @@ func (m *machine) slotObjects() []object {
 			}
 		}
 	}
-	m.coverLoops(objects)
+	if f != forgetLoops {
+		m.coverLoops(objects)
+	}
 	return slices.DeleteFunc(objects, func(o object) bool { return o.to < 0 })
 }
 

@@ -52,7 +52,10 @@ func generate(p *ir.Program, f fault) (*Code, error) {
 			c.Instructions[at] = btf.WithFuncMetadata(c.Instructions[at], describe(stacks[i].fn, i == 0))
 		}
 	}
-	return c, checkDepth(stacks)
+	if err := checkDepth(stacks); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // stack is what a function needs of it, and which functions go on top.
@@ -72,7 +75,7 @@ func function(c *Code, st *stack, f fault) (*machine, error) {
 	}
 	m := selectInsts(st.fn, g)
 	a := m.allocate(f)
-	fr, err := m.layOutFrame(a)
+	fr, err := m.layOutFrame(a, f)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +127,7 @@ func describe(fn *ir.Func, program bool) *btf.Func {
 
 // checkDepth adds up the stack of functions that call each other, as the kernel does.
 func checkDepth(stacks []stack) error {
-	if len(stacks) == 1 {
+	if len(stacks[0].calls) == 0 {
 		return nil
 	}
 	var deepest func(st *stack) error

@@ -27,6 +27,10 @@ func outcome(t *testing.T, p *ir.Program, ctx []byte) []byte {
 		}
 		out = append(out, cell...)
 	}
+	for i := range uint64(irtest.TableKeys) {
+		value := e.Value(irtest.Table, binary.LittleEndian.AppendUint64(nil, i))
+		out = append(append(out, byte(len(value))), value...)
+	}
 	return out
 }
 

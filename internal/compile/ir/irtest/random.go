@@ -9,13 +9,17 @@ import (
 	"sonde/internal/compile/ir"
 )
 
-// Maps of the programs: arrays. Out has one value, in which a program leaves what it has computed; Cells has several.
+// Maps of the programs. Out and Cells are arrays: Out has one value, in which a program leaves what it has computed, Cells
+// several. Table is a hash, whose keys are u64 below TableKeys.
 const (
 	Out        = "out"
 	OutBytes   = 512
 	Cells      = "cells"
 	CellCount  = 4
 	CellBytes  = 32
+	Table      = "table"
+	TableKeys  = 5
+	TableBytes = 16
 	CtxWords   = 8
 	resultSize = 8 * 24 // of Out: the rest is work space
 )
@@ -31,6 +35,7 @@ func Env(ctx []byte) *ir.Env {
 	return &ir.Env{Ctx: ctx, Maps: map[string]*ir.FakeMap{
 		Out:   {KeySize: 4, ValueSize: OutBytes, Array: true, MaxEntries: 1},
 		Cells: {KeySize: 4, ValueSize: CellBytes, Array: true, MaxEntries: CellCount},
+		Table: {KeySize: 8, ValueSize: TableBytes, MaxEntries: 64},
 	}}
 }
 
@@ -57,6 +62,7 @@ type generator struct {
 	vars  []ir.Value
 	fixed int       // of vars, how many the statements must not set: counters of loops
 	ptrs  []pointer // to memory in scope that is written
+	inUse int       // pointers to elements of Table in scope: what is deleted may be used for another key
 	depth int
 	loops int
 }
@@ -169,8 +175,10 @@ func (g *generator) statement() {
 		g.callOwn()
 	case k < 20:
 		g.probeRead()
-	case k < 22:
+	case k < 21:
 		g.cell()
+	case k < 22:
+		g.table()
 	case k < 23:
 		g.block()
 	default:
@@ -279,6 +287,9 @@ func (g *generator) loop() {
 	g.loops++
 	i := g.Func.NewVar()
 	g.Set(i, g.Const(0))
+	// What a round leaves in carry is for the next one only: nobody uses it behind the loop.
+	carry := g.SlotAddr(g.Func.NewSlot(8, 8, "carry"), 0)
+	g.Store(carry, 0, 8, g.scalar())
 	head, body, done := g.Func.NewBlock("head"), g.Func.NewBlock("body"), g.Func.NewBlock("done")
 	g.Jump(head)
 	g.Goto(head)
@@ -286,6 +297,11 @@ func (g *generator) loop() {
 	g.Goto(body)
 	g.vars = append([]ir.Value{i}, g.vars...)
 	g.fixed++
+	x := g.Load(carry, 0, 8, false)
+	g.Store(carry, 0, 8, g.Bin(ir.OpAdd, x, g.scalar()))
+	if len(g.vars) > g.fixed {
+		g.Set(g.vars[g.fixed], g.Bin(ir.OpXor, x, g.vars[g.fixed]))
+	}
 	g.scoped(1 + g.IntN(5))
 	g.fixed--
 	g.vars = g.vars[1:]
@@ -359,6 +375,54 @@ func (g *generator) cell() {
 		// Before 6.4 the kernel called the map's own function, which returns 32 bits.
 		g.keep(g.Ext(g.Call(2, g.MapPtr(Cells), key, value, g.Const(0)), 4, true))
 	}
+}
+
+// tableKey writes a key of Table.
+func (g *generator) tableKey() ir.Value {
+	slot := g.SlotAddr(g.Func.NewSlot(8, 8, "tkey"), 0)
+	switch g.IntN(3) {
+	case 0:
+		g.StoreImm(slot, 0, 8, g.Int64N(TableKeys))
+	case 1:
+		g.Zero(slot, 0, 8, 8)
+		g.Store(slot, 0, 1, g.BinImm(ir.OpMod, g.scalar(), TableKeys))
+	default:
+		// The same value again and again.
+		g.Store(slot, 0, 8, g.BinImm(ir.OpMod, g.vals[g.IntN(2)], TableKeys))
+	}
+	return slot
+}
+
+// table looks an element of Table up, adds it where it is missing, or deletes it.
+func (g *generator) table() {
+	if g.depth > 3 {
+		return
+	}
+	key := g.tableKey()
+	if g.IntN(4) == 0 {
+		if g.inUse == 0 {
+			g.Call(3, g.MapPtr(Table), key)
+		}
+		return
+	}
+	ptr := g.Call(1, g.MapPtr(Table), key)
+	found, missing, join := g.Func.NewBlock("found"), g.Func.NewBlock("missing"), g.Func.NewBlock("join")
+	g.BranchImm(ir.Ne, ptr, 0, found, missing)
+	g.Goto(found)
+	n := len(g.ptrs)
+	g.ptrs = append(g.ptrs, pointer{ptr, TableBytes, true})
+	g.inUse++
+	g.scoped(1 + g.IntN(4))
+	g.inUse--
+	g.ptrs = g.ptrs[:n]
+	g.Jump(join)
+	g.Goto(missing)
+	value := g.SlotAddr(g.Func.NewSlot(TableBytes, 8, "value"), 0)
+	g.Store(value, 0, 8, g.scalar())
+	g.Store(value, 8, 8, g.scalar())
+	g.Call(2, g.MapPtr(Table), key, value, g.Const(0))
+	g.Jump(join)
+	g.Goto(join)
 }
 
 // block zeroes or copies.
