@@ -11,6 +11,7 @@ import (
 	"sonde/internal/compile"
 	"sonde/internal/compile/syntax"
 	"sonde/internal/kernel"
+	"sonde/internal/symbol"
 	"sonde/internal/target"
 )
 
@@ -103,6 +104,7 @@ func (x *scriptFlags) options(in scriptSource) (o compile.Options, err error) {
 	}
 	o.Unsafe, o.NoWarnings, o.Warnings, o.NoOptimize = x.unsafe, x.noWarnings, x.warnings > 0, x.noOptimize
 	o.Settings = settings(os.Environ())
+	o.Demangle = demangle
 	o.Without = map[string]bool{}
 	for _, f := range x.noFeature {
 		o.Without[f] = true
@@ -202,4 +204,12 @@ func (s *script) startCommand() error {
 	}
 	s.command, err = target.Start(words, [3]*os.File{os.Stdin, os.Stdout, os.Stderr})
 	return err
+}
+
+// demangle gives the name that a symbol has in its source, with its parameters or without.
+func demangle(name string, params bool) string {
+	if params {
+		return symbol.Demangle(name)
+	}
+	return symbol.DemangleBare(name)
 }

@@ -65,6 +65,8 @@ func (f *fn) builtinNumber(e syntax.Expr, name string) (v ir.Value, isTyped bool
 		return f.Bin(ir.OpSub, f.nsecs("boot"), f.Load(f.MapValue(mapCells, f.elapsedCell()), 0, 8, false)), false
 	case "cpu":
 		return f.Ext(f.CallPure(fnSMPProcessorID), 4, false), false
+	case "cpid":
+		return f.Const(int64(f.opt.ChildPID)), false
 	case "ncpus":
 		return f.Const(int64(f.t.PossibleCPUs())), false
 	case "numaid":

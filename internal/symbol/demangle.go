@@ -40,8 +40,8 @@ func Demangle(name string) string {
 	return text
 }
 
-// demangleBare leaves the function's parameters and return type out.
-func demangleBare(name string) string {
+// DemangleBare is Demangle without the function's parameters and return type.
+func DemangleBare(name string) string {
 	if !mangled(name) {
 		return name
 	}

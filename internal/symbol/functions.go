@@ -16,7 +16,7 @@ const maxListed = 1 << 20
 func Functions(path, pattern string, cpp bool) ([]Symbol, error) {
 	match := func(name string) bool { return globMatch(pattern, name) }
 	if cpp {
-		show := demangleBare
+		show := DemangleBare
 		if strings.Contains(pattern, "(") {
 			show = Demangle
 		}
