@@ -61,6 +61,7 @@ type vinfo struct {
 	pinned bool      // is never spilled
 	bound  bool      // the verifier knows a bound that a spill would lose
 	def    *ir.Instr // of values with a home
+	even   bool      // the pointer is a multiple of 8
 	taint  ir.Slot   // the pointer may point into this slot; noSlot
 }
 

@@ -104,8 +104,13 @@ func (m *machine) findHomes(g *graph) {
 				v.home, v.def = homeCheap, in
 			case ir.OpMapValue:
 				v.home, v.def = homeMade, in
+				v.even = in.Off%8 == 0
 			case ir.OpMin:
 				v.bound = true
+			case ir.OpCall:
+				v.even = in.Imm == mapLookup || in.Imm == mapLookupPerCPU || in.Imm == ringReserve
+			case ir.OpAdd:
+				v.even = len(in.Args) == 1 && in.Imm%8 == 0 && m.vregs[in.Args[0]].even
 			}
 		}
 	}
@@ -423,10 +428,20 @@ func chunks(size int64, align uint8, known bool, off int64, do func(at int64, wi
 	}
 }
 
-// aligned says whether base is a slot aligned to 8.
+// aligned says whether base is a multiple of 8.
 func (s *selector) aligned(base *inst) bool {
-	return base.slot != noSlot && s.fn.Slots[base.slot].Align == 8
+	if base.slot != noSlot {
+		return s.fn.Slots[base.slot].Align == 8
+	}
+	return s.vregs[base.a].even
 }
+
+// Helpers that return a pointer to memory aligned to 8.
+const (
+	mapLookup       = 1
+	ringReserve     = 131
+	mapLookupPerCPU = 195
+)
 
 func (s *selector) zero(src *ir.Instr) {
 	if src.Clobbers() {

@@ -19,6 +19,7 @@ var Passes = []Pass{
 	{"copies", "", propagateCopies},
 	{"fold", "", fold},
 	{"blocks", "", mergeBlocks},
+	{"sets", "what is assigned and never read is not assigned", removeDeadSets},
 	{"slots", "what is written to the stack and never read is not written", removeDeadSlots},
 	{"dead", "what nobody uses is not computed", removeDead},
 	{"blocks", "", mergeBlocks},
