@@ -96,12 +96,19 @@ func (f *fn) copyTo(dst mem, v value, t *types.Type) {
 
 // fillFromRegister writes a number where t has more than that: a symbol of user space from an address, an aggregate.
 func (f *fn) fillFromRegister(dst mem, v value, t *types.Type) {
-	n := min(t.Size, 8)
-	for n&(n-1) != 0 {
-		n &= n - 1
+	at, left := 0, v.v
+	for at < min(t.Size, 8) {
+		n := min(t.Size, 8) - at
+		for n&(n-1) != 0 {
+			n &= n - 1
+		}
+		n = min(n, alignOf(dst.off+at))
+		f.store(dst.at(at), n, left)
+		if at += n; at < min(t.Size, 8) {
+			left = f.BinImm(ir.OpShr, left, int64(8*n))
+		}
 	}
-	f.store(dst, n, v.v)
-	f.zeroAt(dst.at(n), t.Size-n)
+	f.zeroAt(dst.at(at), t.Size-at)
 }
 
 // zeroGaps zeroes what lies between the fields of a tuple or record.

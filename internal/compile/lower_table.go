@@ -34,9 +34,25 @@ func (f *fn) tableTo(c *syntax.Call, dst mem, t *types.Type) {
 	}
 	at := f.texts.add(data)
 	n := f.number(f.expr(c.Args[0]))
+	if c.Func == "strerror" {
+		n = f.magnitude(f.Ext(n, 4, true))
+	}
 	row := f.BinImm(ir.OpShl, f.Min(n, int64(len(rows))), 6)
 	src := mem{base: f.PtrAdd(f.MapValue(mapTexts, at), row, int64(len(rows)*rowSize))}
 	f.copyTo(dst, value{t: types.StringOf(rowSize), m: src}, t)
+}
+
+// magnitude is a number without its sign: errors are returned as negative ones.
+func (f *fn) magnitude(n ir.Value) ir.Value {
+	result := f.Func.NewVar()
+	f.Set(result, n)
+	negative, next := f.Func.NewBlock("negative"), f.Func.NewBlock("magnitude")
+	f.BranchImm(ir.SLt, n, 0, negative, next)
+	f.Goto(negative)
+	f.Set(result, f.Un(ir.OpNeg, n))
+	f.Jump(next)
+	f.Goto(next)
+	return result
 }
 
 // table gives the names of numbers from 0 on, and the one of all other numbers.

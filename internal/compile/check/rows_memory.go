@@ -1,6 +1,8 @@
 package check
 
 import (
+	"strconv"
+
 	"sonde/internal/compile/syntax"
 	"sonde/internal/compile/types"
 )
@@ -66,8 +68,15 @@ func text(c *checker, u *use) value {
 			return c.setString(u.at, s[:min(n, len(s))])
 		}
 	}
-	if _, isLiteral := u.args[0].(*syntax.IntLit); isLiteral && c.info.Consts[u.args[0]].Int == 0 {
-		c.warnf("null", u.at.Span(), "str(0) is always empty")
+	if _, isLiteral := u.args[0].(*syntax.IntLit); isLiteral {
+		// As with a parameter: str($1) is its text, also where that is a number.
+		s := strconv.FormatUint(c.info.Consts[u.args[0]].Int, 10)
+		if len(u.args) == 1 {
+			return c.setString(u.at, s)
+		}
+		if nk := c.info.Consts[u.args[1]]; nk != nil {
+			return c.setString(u.at, s[:min(n, len(s))])
+		}
 	}
 	size := limit
 	if len(u.args) > 1 && c.info.Consts[u.args[1]] != nil {
@@ -253,5 +262,5 @@ func swapped(c *checker, u *use) value {
 		c.errorf(u.args[0].Span(), "bswap takes an integer, not %s", v.t)
 		return invalid
 	}
-	return of(v.t)
+	return of(types.IntOf(v.t.Size, false))
 }

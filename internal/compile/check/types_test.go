@@ -77,7 +77,7 @@ var typeRows = []row{
 	{`$x = sizeof(struct foo); $y = sizeof(uint32); $z = offsetof(struct foo, arr);`, "$x int8, $y int8, $z int8"},
 	{`$x = (string[20])"abc"; $y = (int8[])"abc"; $z = (int8[4])"abc";`, "$x string[20], $y int8[4], $z int8[4]"},
 	{"$x = (bool)1; $y = (uint8)true; $z = (bool)pid;", "$x bool, $y uint8, $z bool"},
-	{`$x = str(0, 16); $y = buf(0, 10); $z = str("ab");`, "$x string[17], $y buffer[10], $z string[3]"},
+	{`$x = str((int8 *)0, 16); $y = buf(0, 10); $z = str("ab");`, "$x string[17], $y buffer[10], $z string[3]"},
 	{`@m[1] = 1; $x = has_key(@m, 1); $y = delete(@m, 1); $z = len(@m);`, "$x bool, $y bool, $z int64"},
 	// Structs and pointers.
 	{"$f = (struct foo *)0; $x = $f->a; $y = $f.s; $z = $f->n->n.l;", "$x int32, $y uint16, $z uint64"},
