@@ -41,6 +41,7 @@ func Compile(src []byte, name string, t kernel.Target, o Options) (*Program, []s
 
 	l := &lowerer{t: t, info: info, opt: o, out: out}
 	l.chooseStorage()
+	l.foresee()
 	for _, p := range info.Programs {
 		l.lower(p)
 	}

@@ -29,6 +29,7 @@ type lowerer struct {
 	zeroCell    int                      // 1 + the offset of a cell that holds 0 for ever; 0: there is none yet
 	extraMaps   map[string]*ebpf.MapSpec // besides those of the script: scratch memory, the processes seen
 	hasControls bool                     // the script has records that must get through: exit, print, clear
+	chatty      bool                     // probes that may run at any rate send records
 }
 
 // refuse says that what stands at n cannot be compiled for this kernel, or not yet.

@@ -18,9 +18,12 @@ const (
 	preallocateMost = 16 << 20
 )
 
-// ringDefault is the size of the ring in bytes where nothing else is said. Only pages that records were written to take
-// memory that is not the kernel's already, so that a generous ring costs little.
-const ringDefault = 4 << 20
+// Sizes of the ring in bytes where nothing else is said. Making a ring costs about a millisecond for four megabytes, which
+// a script that only counts need not pay.
+const (
+	ringChatty = 4 << 20
+	ringQuiet  = 512 << 10
+)
 
 // BPF object names hold 15 bytes; the kernel shows them in its listings.
 const objectNameMost = 15
@@ -30,8 +33,12 @@ func (l *lowerer) ringSize() int {
 	if size == 0 && l.info.Config.PerfRBPages > 0 {
 		size = l.info.Config.PerfRBPages * 4096
 	}
-	if size == 0 {
-		size = ringDefault
+	switch {
+	case size > 0:
+	case l.chatty:
+		size = ringChatty
+	default:
+		size = ringQuiet
 	}
 	return max(powerOfTwo(size), 2*reserve)
 }
