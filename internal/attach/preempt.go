@@ -2,7 +2,6 @@ package attach
 
 import (
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 )
 
@@ -12,15 +11,6 @@ import (
 // Found by trying: the kernels that let such programs be preempted are those that let them sleep, which a flag at load
 // asks for. Without the privilege to load anything the answer is no.
 func PreemptsRawTracepoints() bool {
-	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type:         ebpf.RawTracepoint,
-		Flags:        unix.BPF_F_SLEEPABLE,
-		License:      "Dual BSD/GPL",
-		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
-	})
-	if err != nil {
-		return false
-	}
-	p.Close()
-	return true
+	p := trialProgram{kind: ebpf.RawTracepoint, flags: unix.BPF_F_SLEEPABLE, code: emptyProgram}
+	return p.load(nil) == nil
 }

@@ -52,6 +52,7 @@ type trialProgram struct {
 	kind   ebpf.ProgramType
 	attach ebpf.AttachType
 	target uint32 // BTF ID of what it attaches to
+	flags  uint32 // of BPF_PROG_LOAD
 	code   []uint64
 }
 
@@ -59,7 +60,7 @@ type trialProgram struct {
 func (p *trialProgram) open(log []byte) (descriptor, error) {
 	license := []byte(tryLicense + "\x00")
 	attr := progLoadAttr{
-		progType: uint32(p.kind), expectedAttachType: uint32(p.attach), attachBTFID: p.target, name: objectName("sonde_try"), kernVersion: 1,
+		progType: uint32(p.kind), expectedAttachType: uint32(p.attach), attachBTFID: p.target, flags: p.flags, name: objectName("sonde_try"), kernVersion: 1,
 		insns: unsafe.Pointer(unsafe.SliceData(p.code)), insnCount: uint32(len(p.code)), license: unsafe.Pointer(unsafe.SliceData(license)),
 	}
 	if len(log) > 0 {
