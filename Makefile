@@ -41,7 +41,7 @@ vm: ## run the guest tests on one kernel: make vm KERNEL=6.1
 	go run ./internal/vmtest/cmd/runtests -host=false -kernels $(KERNEL)
 
 .PHONY: bench
-bench: build ## measure against the peers, side by side, and write README.md's table
+bench: build ## measure against the peers, side by side, and write README.md's tables
 	scripts/deps.sh bench
 	go run ./internal/bench/cmd/benchall -readme README.md
 

@@ -12,8 +12,9 @@ packages_of() {
 	test) echo git make ;;
 	# Debian 12's clang: another version makes other objects. libbpf-dev for bpf_helpers.h and its kin.
 	generate) echo git make clang-14 llvm-14 libbpf-dev ;;
-	# The peers themselves are installed in roots of their own, never on this machine.
-	bench) echo git make debootstrap ;;
+	# The peers themselves are installed in roots of their own, never on this machine. clang and libbpf-dev are for the
+	# programs in C.
+	bench) echo git make debootstrap clang-14 libbpf-dev ;;
 	*)
 		echo "deps.sh: no group '$1'; groups: test, generate, bench" >&2
 		return 2

@@ -57,15 +57,19 @@ func cpuTarget(s stormKind) report.Target {
 
 // Notes returns what stands below the table for the machine's own kernel. Call it before anything is measured.
 func Notes() []string {
-	notes := []string{
+	return append([]string{
 		"Medians, [lowest–highest] where rounds differ. Every tool watches the whole machine and prints to a terminal of its own. " +
 			"Resident memory in a storm is the peak since the start; pinned kernel memory is the maps of the tool's programs and its perf buffers. " +
 			"Of 1,000 arguments execsnoop shows 20, execsnoop.bt 16.",
-	}
+	}, Busy()...)
+}
+
+// Busy says in a note that others are using the machine, if they are. Call it before anything is measured.
+func Busy() []string {
 	if load := load(); load > 1 {
-		notes = append(notes, fmt.Sprintf("Others were using the machine: its load was %.1f before the first round.", load))
+		return []string{fmt.Sprintf("Others were using the machine: its load was %.1f before the first round.", load)}
 	}
-	return notes
+	return nil
 }
 
 // GuestNotes stand below the table for a guest.

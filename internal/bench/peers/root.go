@@ -155,3 +155,16 @@ func (r Root) Mount() error {
 	}
 	return nil
 }
+
+// Tracefs mounts tracefs where every tool looks for it, for a machine that has not done so. The caller must be in a
+// mount namespace of its own.
+func Tracefs() error {
+	const dir = "/sys/kernel/tracing"
+	if _, err := os.Stat(dir + "/events"); err == nil {
+		return nil
+	}
+	if err := unix.Mount("tracefs", dir, "tracefs", 0, ""); err != nil {
+		return fmt.Errorf("mounting %s: %w", dir, err)
+	}
+	return nil
+}

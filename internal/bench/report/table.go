@@ -13,6 +13,8 @@ type Row struct {
 	Title  string
 	Unit   string // "" for a count
 	Target Target
+	// Second is the target relative to the second reference.
+	Second Target
 	// Section, when set, begins a new group of rows.
 	Section string
 }
@@ -24,6 +26,8 @@ const none = "–"
 type Table struct {
 	Rows              []Row
 	Judged, Reference string // column keys
+	// Second, when set, is another column to compare with.
+	Second string
 }
 
 // Markdown writes the table: medians, and the range where rounds differ; then the notes and what failed. Rows without
@@ -47,13 +51,15 @@ func (t Table) writeRows(b *strings.Builder, r *Results) {
 	for _, c := range r.Columns {
 		heads = append(heads, strings.TrimSpace(c.Title+" "+c.Version))
 	}
-	heads = append(heads, t.ratioHead(r), "target", "")
-	writeRow(b, heads)
-	rule := make([]string, len(heads))
-	for i := range rule {
-		rule[i] = "---:"
+	rule := []string{"---"}
+	for range r.Columns {
+		rule = append(rule, "---:")
 	}
-	rule[0], rule[len(rule)-1] = "---", "---"
+	for _, reference := range t.references() {
+		heads = append(heads, t.ratioHead(r, reference), "target", "")
+		rule = append(rule, "---:", "---:", "---")
+	}
+	writeRow(b, heads)
 	writeRow(b, rule)
 	section := ""
 	for _, row := range t.Rows {
@@ -74,7 +80,14 @@ func (t Table) writeRows(b *strings.Builder, r *Results) {
 	}
 }
 
-func (t Table) ratioHead(r *Results) string {
+func (t Table) references() []string {
+	if t.Second == "" {
+		return []string{t.Reference}
+	}
+	return []string{t.Reference, t.Second}
+}
+
+func (t Table) ratioHead(r *Results, reference string) string {
 	title := func(key string) string {
 		for _, c := range r.Columns {
 			if c.Key == key {
@@ -83,7 +96,7 @@ func (t Table) ratioHead(r *Results) string {
 		}
 		return key
 	}
-	return title(t.Judged) + " ÷ " + title(t.Reference)
+	return title(t.Judged) + " ÷ " + title(reference)
 }
 
 func (t Table) cells(r *Results, row Row) []string {
@@ -97,12 +110,16 @@ func (t Table) cells(r *Results, row Row) []string {
 		cells = append(cells, figureCell(figures, ok))
 	}
 	own, ownOK := r.Of(row.ID, t.Judged)
-	reference, referenceOK := r.Of(row.ID, t.Reference)
-	share := none
-	if ownOK && referenceOK && reference.Median > 0 {
-		share = fmt.Sprintf("%.2f", own.Median/reference.Median)
+	targets := []Target{row.Target, row.Second}
+	for i, key := range t.references() {
+		reference, referenceOK := r.Of(row.ID, key)
+		share := none
+		if ownOK && referenceOK && reference.Median > 0 {
+			share = fmt.Sprintf("%.2f", own.Median/reference.Median)
+		}
+		cells = append(cells, share, targets[i].text(row.Unit), targets[i].verdict(own, reference))
 	}
-	return append(cells, share, row.Target.text(row.Unit), row.Target.verdict(own, reference))
+	return cells
 }
 
 func figureCell(s measure.Summary, ok bool) string {

@@ -61,6 +61,23 @@ Rounds without a figure:
 	}
 }
 
+func TestMarkdownWithTwoReferences(t *testing.T) {
+	table, r := sample()
+	table.Second = "bt"
+	table.Rows = table.Rows[:1]
+	table.Rows[0].Second = RatioAtMost(1.1)
+	r.Notes = nil
+	r.Add("first", "bt", 8)
+	const want = `| | sonde | execsnoop 0.37 | execsnoop.bt 0.27 | sonde ÷ execsnoop | target | | sonde ÷ execsnoop.bt | target | |
+| --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | --- |
+| **Start** | | | | | | | | | |
+| first record after, ms | 11 [10–12] | 22 [20–24] | 8 | 0.50 | ≤ 0.7 × | met | 1.38 | ≤ 1.1 × | **not met** |
+`
+	if diff := cmp.Diff(want, table.Markdown(r)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	one := func(v float64) measure.Summary { return measure.Summarize([]float64{v}) }
 	for _, test := range []struct {

@@ -22,6 +22,9 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 }
 
 func run(args []string, in io.Reader, out io.Writer) error {
+	if len(args) == 1 && args[0] == callsRole {
+		return calls(in, out)
+	}
 	if len(args) != 6 {
 		return fmt.Errorf("want KIND PROGRAM TAG COUNT ARGS PACE, got %q", args)
 	}

@@ -1,6 +1,7 @@
-// Command benchall measures sonde beside its peers and writes the table of the README; `make bench` runs it.
+// Command benchall measures sonde beside its peers and writes the tables of the README; `make bench` runs it.
 //
-// It needs root (it traces the whole machine, watching only) and, the first time, debootstrap and a Debian mirror.
+// It needs root (it traces the whole machine, watching only), clang and libbpf's headers and, the first time, debootstrap
+// and a Debian mirror.
 package main
 
 import (
@@ -19,6 +20,7 @@ import (
 	"sonde/internal/bench"
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
+	"sonde/internal/bench/script"
 	"sonde/internal/bench/workload"
 )
 
@@ -36,11 +38,11 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// block is the name of the README's markers.
-const block = "bench:exec"
-
-// inGuest is the name for -only of everything that is measured in a guest.
-const inGuest = "guest"
+// inGuest is the name for -only of everything that is measured in a guest, scripts that of all measures of scripts.
+const (
+	inGuest = "guest"
+	scripts = "run"
+)
 
 type options struct {
 	sonde, readme, json string
@@ -78,9 +80,15 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.StringVar(&o.sonde, "sonde", "build/sonde", "the sonde to measure, stripped")
 	flags.StringVar(&o.readme, "readme", "", "write the table between the markers of this `FILE`")
 	flags.StringVar(&o.json, "json", "", "write all samples to this `FILE`")
-	flags.IntVar(&o.rounds, "rounds", 3, "rounds of the storms; the short measures take three times as many")
-	measures := append(names(bench.Measures, func(m bench.Measure) string { return m.Name }), inGuest)
+	flags.IntVar(&o.rounds, "rounds", 3, "rounds; the short measures take three times as many")
+	measures := append(names(bench.Measures, func(m bench.Measure) string { return m.Name }), inGuest, scripts)
+	measures = append(measures, names(script.Measures, func(m script.Measure) string { return m.Name })...)
 	tools := names(bench.Tools(""), func(t bench.Tool) string { return t.Key })
+	for _, key := range names(script.Tools(""), func(t script.Tool) string { return t.Key }) {
+		if !slices.Contains(tools, key) {
+			tools = append(tools, key)
+		}
+	}
 	only := flags.String("only", "", "take only these of "+strings.Join(measures, ","))
 	which := flags.String("tools", "", "measure only these of "+strings.Join(tools, ","))
 	if err := flags.Parse(args); err != nil {
@@ -95,6 +103,9 @@ func parse(args []string, errs io.Writer) (options, error) {
 	var err error
 	if o.measures, err = choose("-only", *only, measures); err != nil {
 		return options{}, err
+	}
+	if slices.Contains(o.measures, scripts) {
+		o.measures = append(o.measures, names(script.Measures, func(m script.Measure) string { return m.Name })...)
 	}
 	if o.tools, err = choose("-tools", *which, tools); err != nil {
 		return options{}, err
@@ -130,58 +141,43 @@ func choose(flag, list string, all []string) ([]string, error) {
 func measureAll(o options, out, errs io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root, err := peers.Ensure(ctx, peers.Newest, errs)
-	if err != nil {
-		return err
-	}
-	if err := root.Mount(); err != nil {
-		return err
-	}
-	here, err := measureHere(ctx, root, o, errs)
-	if err != nil {
-		return err
-	}
-	var guest *report.Results
-	if slices.Contains(o.measures, inGuest) && len(bench.Pick(bench.Tools(o.sonde), bench.Guest, o.tools)) > 0 {
-		guest, err = bench.RunGuest(ctx, root, o.sonde, o.tools, errs)
-		if err != nil {
-			here.Failures = append(here.Failures, fmt.Sprintf("everything in the guest: %v", err))
-		}
-	}
-	return publish(o, here, guest, out, errs)
-}
-
-func measureHere(ctx context.Context, root peers.Root, o options, log io.Writer) (*report.Results, error) {
-	versions, err := root.Versions()
-	if err != nil {
-		return nil, err
-	}
 	machine, err := bench.Machine()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	tools := bench.Pick(bench.Tools(o.sonde), bench.Here, o.tools)
-	b := &bench.Bench{
-		Tools: tools, Root: root.Dir, Scale: bench.Full(o.rounds), Log: log,
-		Results: &report.Results{Machine: machine, Columns: bench.Columns(tools, versions), Notes: bench.Notes()},
+	if err := peers.Tracefs(); err != nil {
+		return err
 	}
-	var measures []bench.Measure
-	for _, m := range bench.Measures {
-		if slices.Contains(o.measures, m.Name) {
-			measures = append(measures, m)
+	suites := &roots{log: errs}
+	var blocks []block
+	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts} {
+		b, err := take(ctx, suites, machine, o, errs)
+		if err != nil {
+			return err
+		}
+		if len(b.results) > 0 {
+			blocks = append(blocks, b)
 		}
 	}
-	return b.Results, b.Run(ctx, measures)
+	return publish(o, blocks, out, errs)
 }
 
-func publish(o options, here, guest *report.Results, out, errs io.Writer) error {
-	all := []*report.Results{here}
-	text := "`make bench` on " + here.Machine + ":\n\n" + bench.Table(bench.Full(o.rounds)).Markdown(here)
-	if guest != nil {
-		all = append(all, guest)
-		text += "\n`make bench` in a guest of " + guest.Machine + ":\n\n" + bench.GuestTable().Markdown(guest)
+// block is what is measured together, and a part of the README.
+type block struct {
+	name    string // of the README's markers
+	text    string
+	results []*report.Results
+}
+
+func publish(o options, blocks []block, out, errs io.Writer) error {
+	var all []*report.Results
+	for i, b := range blocks {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		fmt.Fprint(out, b.text)
+		all = append(all, b.results...)
 	}
-	fmt.Fprint(out, text)
 	if o.json != "" {
 		if err := report.WriteJSON(o.json, all...); err != nil {
 			return err
@@ -190,10 +186,15 @@ func publish(o options, here, guest *report.Results, out, errs io.Writer) error 
 	if o.readme == "" {
 		return nil
 	}
-	err := report.WriteReadme(o.readme, block, text)
-	if errors.Is(err, report.ErrNoMarkers) {
-		fmt.Fprintf(errs, "benchall: %s has no <!-- %s --> and <!-- /%s -->: the table is only printed\n", o.readme, block, block)
-		return nil
+	for _, b := range blocks {
+		err := report.WriteReadme(o.readme, b.name, b.text)
+		if errors.Is(err, report.ErrNoMarkers) {
+			fmt.Fprintf(errs, "benchall: %s has no <!-- %s --> and <!-- /%s -->: the table is only printed\n", o.readme, b.name, b.name)
+			continue
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }

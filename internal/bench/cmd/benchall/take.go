@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"sonde/internal/bench"
+	"sonde/internal/bench/peers"
+	"sonde/internal/bench/report"
+	"sonde/internal/bench/script"
+)
+
+// roots makes and mounts the roots of the peers that are asked for, each once.
+type roots struct {
+	log   io.Writer
+	ready map[string]peers.Root
+}
+
+func (r *roots) get(ctx context.Context, suite peers.Suite) (peers.Root, error) {
+	if root, ok := r.ready[suite.Name]; ok {
+		return root, nil
+	}
+	root, err := peers.Ensure(ctx, suite, r.log)
+	if err != nil {
+		return peers.Root{}, err
+	}
+	if err := root.Mount(); err != nil {
+		return peers.Root{}, err
+	}
+	if r.ready == nil {
+		r.ready = map[string]peers.Root{}
+	}
+	r.ready[suite.Name] = root
+	return root, nil
+}
+
+// takeExec takes the measures of sonde exec, here and in a guest.
+func takeExec(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
+	var measures []bench.Measure
+	for _, m := range bench.Measures {
+		if slices.Contains(o.measures, m.Name) {
+			measures = append(measures, m)
+		}
+	}
+	withGuest := slices.Contains(o.measures, inGuest) && len(bench.Pick(bench.Tools(o.sonde), bench.Guest, o.tools)) > 0
+	if len(measures) == 0 && !withGuest {
+		return block{}, nil
+	}
+	root, err := roots.get(ctx, peers.Newest)
+	if err != nil {
+		return block{}, err
+	}
+	versions, err := root.Versions()
+	if err != nil {
+		return block{}, err
+	}
+	tools := bench.Pick(bench.Tools(o.sonde), bench.Here, o.tools)
+	here := &report.Results{Machine: machine, Columns: bench.Columns(tools, versions), Notes: bench.Notes()}
+	b := &bench.Bench{Tools: tools, Root: root.Dir, Scale: bench.Full(o.rounds), Log: log, Results: here}
+	if err := b.Run(ctx, measures); err != nil {
+		return block{}, err
+	}
+	var guest *report.Results
+	if withGuest {
+		guest, err = bench.RunGuest(ctx, root, o.sonde, o.tools, log)
+		if err != nil {
+			here.Failures = append(here.Failures, fmt.Sprintf("everything in the guest: %v", err))
+		}
+	}
+	taken := block{name: "bench:exec", results: []*report.Results{here}}
+	taken.text = heading("on "+machine) + bench.Table(bench.Full(o.rounds)).Markdown(here)
+	if guest != nil {
+		taken.results = append(taken.results, guest)
+		taken.text += "\n" + heading("in a guest of "+guest.Machine) + bench.GuestTable().Markdown(guest)
+	}
+	return taken, nil
+}
+
+// takeScripts takes the measures of sonde run.
+func takeScripts(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
+	var measures []script.Measure
+	for _, m := range script.Measures {
+		if slices.Contains(o.measures, m.Name) {
+			measures = append(measures, m)
+		}
+	}
+	tools := script.Pick(script.Tools(o.sonde), o.tools)
+	if len(measures) == 0 || len(tools) == 0 {
+		return block{}, nil
+	}
+	b := &script.Bench{Tools: tools, Roots: map[string]peers.Root{}, Rounds: o.rounds, Log: log}
+	for _, suite := range script.Suites(tools) {
+		root, err := roots.get(ctx, suite)
+		if err != nil {
+			return block{}, err
+		}
+		b.Roots[suite.Name] = root
+	}
+	columns, err := script.Columns(tools, b.Roots)
+	if err != nil {
+		return block{}, err
+	}
+	b.Results = &report.Results{Machine: machine, Columns: columns, Notes: append(script.Notes(), bench.Busy()...)}
+	if err := b.Run(ctx, measures); err != nil {
+		return block{}, err
+	}
+	return block{
+		name: "bench:run", results: []*report.Results{b.Results},
+		text: heading("on "+machine) + script.Table().Markdown(b.Results),
+	}, nil
+}
+
+// heading is the line above a table.
+func heading(where string) string { return "`make bench` " + where + ":\n\n" }

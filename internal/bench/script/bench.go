@@ -1,0 +1,150 @@
+package script
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"sonde/internal/bench/measure"
+	"sonde/internal/bench/peers"
+	"sonde/internal/bench/report"
+	"sonde/internal/bench/workload"
+)
+
+// Bench is one run of the benchmark.
+type Bench struct {
+	Tools   []Tool
+	Roots   map[string]peers.Root // by suite
+	Rounds  int
+	Log     io.Writer
+	Results *report.Results
+
+	dir       string
+	reference reference
+	caller    *workload.Caller
+	tags      int
+	slow      map[string]bool // what a tool does not do again, by what and tool
+}
+
+// Measure is one of the measures, by its name for -only.
+type Measure struct {
+	Name string
+	Run  func(*Bench, context.Context)
+}
+
+// Measures lists the measures in the order in which they are run.
+var Measures = []Measure{
+	{"run-cost", (*Bench).cost},
+	{"run-flood", (*Bench).flood},
+	{"run-start", (*Bench).start},
+	{"run-stop", (*Bench).stop},
+	{"run-compile", (*Bench).compile},
+	{"run-dump", (*Bench).dump},
+}
+
+// Patience with a tool that is to end, and the rest that one gets before it is looked at.
+const (
+	patience = 5 * time.Minute
+	pause    = 150 * time.Millisecond
+)
+
+// Run takes the measures, one after the other. A round that fails is noted in the results and the rest goes on; an error is
+// something that makes every measure impossible, or the end of ctx.
+func (b *Bench) Run(ctx context.Context, measures []Measure) (err error) {
+	if b.dir, err = os.MkdirTemp("", "sonde-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	if b.reference, err = buildReference(ctx, b.dir); err != nil {
+		return err
+	}
+	if b.caller, err = workload.StartCaller(); err != nil {
+		return err
+	}
+	defer func() { _ = b.caller.Stop() }()
+	b.slow = map[string]bool{}
+	for _, m := range measures {
+		m.Run(b, ctx)
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("stopped: %w", err)
+		}
+	}
+	return nil
+}
+
+// rounds calls run rounds times; within it all tools take their turns, so that what disturbs the machine for a while
+// disturbs all of them.
+func (b *Bench) rounds(ctx context.Context, what string, rounds int, run func()) {
+	for round := range rounds {
+		if ctx.Err() != nil {
+			return
+		}
+		fmt.Fprintf(b.Log, "%s: round %d of %d\n", what, round+1, rounds)
+		run()
+	}
+}
+
+// slow is what is done once only, however many rounds there are: it is no matter of a few per cent then.
+const slow = 20 * time.Second
+
+// each calls run for every tool that can run a script, and is not slow at it.
+func (b *Bench) each(ctx context.Context, what string, s script, run func(Tool) error) {
+	for _, tool := range b.Tools {
+		if ctx.Err() != nil {
+			return
+		}
+		if !tool.can(s) || b.slow[what+tool.Key] {
+			continue
+		}
+		begin := time.Now()
+		if err := run(tool); err != nil {
+			b.failed(what, tool, err)
+		}
+		if time.Since(begin) > slow {
+			b.slow[what+tool.Key] = true
+		}
+	}
+}
+
+func (b *Bench) failed(what string, tool Tool, err error) {
+	failure := fmt.Sprintf("%s, %s: %v", what, tool.Title, err)
+	fmt.Fprintln(b.Log, failure)
+	b.Results.Failures = append(b.Results.Failures, failure)
+}
+
+// watching starts a tool with a script and waits until it is attached and has come to rest.
+func (b *Bench) watching(tool Tool, s script) (*process, error) {
+	p, err := launch(b.command(tool, s, b.caller.PID))
+	if err != nil {
+		return nil, err
+	}
+	if err := p.attached(s.probes); err != nil {
+		p.close()
+		return nil, err
+	}
+	time.Sleep(pause)
+	return p, nil
+}
+
+// perCall returns what a call takes in each slice, in nanoseconds.
+func perCall(slices []workload.Slice, what func(workload.Slice) time.Duration) []float64 {
+	each := make([]float64, len(slices))
+	for i, s := range slices {
+		each[i] = float64(what(s)) / float64(s.Calls)
+	}
+	return each
+}
+
+func wall(s workload.Slice) time.Duration { return s.Wall }
+func cpu(s workload.Slice) time.Duration  { return s.CPU }
+
+// longer is what a percentile of slices under a tool exceeds that of the slices without any.
+func longer(with, without []workload.Slice, what func(workload.Slice) time.Duration, percent float64) float64 {
+	return measure.Percentile(perCall(with, what), percent) - measure.Percentile(perCall(without, what), percent)
+}
+
+const mib = 1 << 20
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

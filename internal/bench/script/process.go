@@ -1,0 +1,188 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sonde/internal/bench/measure"
+)
+
+// command is what to start.
+type command struct {
+	root string // "" or the root directory to change to
+	argv []string
+	env  []string // beside a small fixed one
+}
+
+// process is a running tool. What it writes stays in memory until it is asked for: reading it would be work that takes part
+// in the measurement.
+type process struct {
+	pid     int
+	started time.Time // before the fork
+
+	cmd       *exec.Cmd
+	out, errs *os.File
+	gone      time.Time // when it ended; set before ended is closed
+	ended     chan struct{}
+}
+
+func launch(c command) (*process, error) {
+	p := &process{ended: make(chan struct{})}
+	var err error
+	if p.out, err = memoryFile("out"); err != nil {
+		return nil, err
+	}
+	if p.errs, err = memoryFile("errs"); err != nil {
+		p.out.Close()
+		return nil, err
+	}
+	p.cmd = &exec.Cmd{
+		Path: c.argv[0], Args: c.argv, Dir: "/",
+		Env:    append([]string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "TERM=xterm", "LANG=C.UTF-8"}, c.env...),
+		Stdout: p.out, Stderr: p.errs,
+		SysProcAttr: &syscall.SysProcAttr{Chroot: c.root, Pdeathsig: syscall.SIGKILL},
+	}
+	p.started = time.Now()
+	if err := p.cmd.Start(); err != nil {
+		p.out.Close()
+		p.errs.Close()
+		return nil, fmt.Errorf("starting %s: %w", c.argv[0], err)
+	}
+	p.pid = p.cmd.Process.Pid
+	go func() {
+		_ = p.cmd.Wait() // how it ended does not matter: a tool stopped by SIGINT may well say so
+		p.gone = time.Now()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+func memoryFile(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("a file in memory: %w", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// close ends the process, if it has not ended, and forgets what it has written.
+func (p *process) close() {
+	_ = p.cmd.Process.Kill()
+	<-p.ended
+	p.out.Close()
+	p.errs.Close()
+}
+
+// output reads what the process has written so far, from the beginning.
+func (p *process) output() io.Reader { return io.NewSectionReader(p.out, 0, 1<<40) }
+
+// written is how many bytes that is.
+func (p *process) written() int64 {
+	info, err := p.out.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// attached waits until programs are attached to that many places.
+func (p *process) attached(places int) error {
+	return p.poll(time.Minute, 5*time.Millisecond, func(have int) bool { return have >= places })
+}
+
+// settled waits until programs are attached and no more are for a while: for a script on as many places as match.
+func (p *process) settled() error {
+	since, had := time.Now(), 0
+	return p.poll(5*time.Minute, 50*time.Millisecond, func(have int) bool {
+		if have != had {
+			since, had = time.Now(), have
+		}
+		return have > 0 && time.Since(since) > time.Second
+	})
+}
+
+// poll looks at the number of attachments every so often until it is enough.
+func (p *process) poll(within, pace time.Duration, enough func(int) bool) error {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
+		have, err := measure.Attachments(p.pid)
+		select {
+		case <-p.ended:
+			return fmt.Errorf("it ended before it was attached: %w", p.said())
+		case <-time.After(pace):
+		}
+		if err == nil && enough(have) {
+			return nil
+		}
+	}
+	return fmt.Errorf("it was not attached within %v: %w", within, p.said())
+}
+
+// idle waits until the process has no work left: for a while it has written nothing and used next to no CPU time.
+func (p *process) idle() error {
+	const while, little = 100 * time.Millisecond, 5 * time.Millisecond
+	quiet := 0
+	for range 600 {
+		before, errBefore := measure.CPUTime(p.pid)
+		written := p.written()
+		time.Sleep(while)
+		after, errAfter := measure.CPUTime(p.pid)
+		if err := errors.Join(errBefore, errAfter); err != nil {
+			return fmt.Errorf("%w: %w", err, p.said())
+		}
+		if quiet++; after-before > little || p.written() != written {
+			quiet = 0
+		}
+		if quiet == 4 {
+			return nil
+		}
+	}
+	return errors.New("it does not come to rest")
+}
+
+// interrupt sends SIGINT and returns how long the process then took to end.
+func (p *process) interrupt(within time.Duration) (time.Duration, error) {
+	begin := time.Now()
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return 0, err
+	}
+	if err := p.wait(within); err != nil {
+		return 0, fmt.Errorf("after SIGINT, %w", err)
+	}
+	return p.gone.Sub(begin), nil
+}
+
+// wait waits for the end of the process.
+func (p *process) wait(within time.Duration) error {
+	select {
+	case <-p.ended:
+		return nil
+	case <-time.After(within):
+		return fmt.Errorf("it did not end within %v: %w", within, p.said())
+	}
+}
+
+// total is the CPU time of a process that has ended.
+func (p *process) total() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
+// said is what the process wrote to stderr, as an error.
+func (p *process) said() error {
+	const enough = 2000
+	text, err := io.ReadAll(io.NewSectionReader(p.errs, 0, enough))
+	if err != nil {
+		return err
+	}
+	if said := strings.TrimSpace(string(text)); said != "" {
+		return fmt.Errorf("it said %q", said)
+	}
+	return errors.New("it said nothing on stderr")
+}

@@ -1,0 +1,192 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sonde/internal/bench/peers"
+	"sonde/internal/bench/report"
+	"sonde/internal/bench/workload"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == workload.Role {
+		os.Exit(workload.Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+func TestCounted(t *testing.T) {
+	for _, test := range []struct {
+		name, output string
+		want         int
+	}{
+		{"nothing", "", 0},
+		{"a count", "Attached 1 probe\n\n\n@: 300000\n", 300000},
+		{"keys", "@[exe]: 12\n@[a: 7]: 3\n@[x]: y]: 5\n", 20},
+		{"values below zero are no counts", "@: -5\n", 0},
+		{"another map", "@start[123]: 4567\n@: 2\n", 2},
+		{"a histogram", "@: \n[0]                    3 |@@                  |\n[128, 256)          2994 |@@@@@@@@@@@@@@@@@@@@@|\n[1K, 2K)               3 |                     |\n", 3000},
+		{"text of the script", "[hello] 5 |\nx [1, 2) 7 |\n", 5},
+		{"no int", "@: 99999999999999999999999999\n", 0},
+	} {
+		if got := counted(strings.NewReader(test.output)); got != test.want {
+			t.Errorf("%s: got %d, want %d", test.name, got, test.want)
+		}
+	}
+}
+
+func TestDelivered(t *testing.T) {
+	line := func(n int) string { return "exe " + workload.MissingPath(n) + "\n" }
+	for _, test := range []struct {
+		name, output string
+		want         int
+	}{
+		{"nothing", "", 0},
+		{"lines, and what is none", "Attached 1 probe\n" + line(0) + line(1) + "exe /etc/passwd\n" + line(999_999), 3},
+		{"twice is once", line(5) + line(5), 1},
+		{"beyond the flood", line(floodEvents), 0},
+		{"cut off", "exe " + workload.MissingPath(0)[:25] + "\n" + "exe /nonexistent/sonde-bench/\n", 0},
+		{"no number", "exe /nonexistent/sonde-bench/00000x1\n", 0},
+	} {
+		if got := delivered(strings.NewReader(test.output)); got != test.want {
+			t.Errorf("%s: got %d, want %d", test.name, got, test.want)
+		}
+	}
+}
+
+func TestLonger(t *testing.T) {
+	slice := func(cpu, wall time.Duration) workload.Slice { return workload.Slice{Calls: 10, CPU: cpu, Wall: wall} }
+	with := []workload.Slice{slice(3000, 9000), slice(3000, 9000), slice(90000, 9000)}
+	without := []workload.Slice{slice(1000, 2000), slice(1000, 2000), slice(5000, 2000)}
+	if got := longer(with, without, cpu, 10); got != 200 {
+		t.Errorf("CPU time: %v ns, want 200", got)
+	}
+	if got := longer(with, without, wall, 50); got != 700 {
+		t.Errorf("wall time: %v ns, want 700", got)
+	}
+}
+
+// A figure whose key has no row would never be shown.
+func TestRows(t *testing.T) {
+	seen := map[string]bool{}
+	for _, row := range Table().Rows {
+		if seen[row.ID] || row.Title == "" {
+			t.Errorf("row %q: its key is taken or it has no title", row.ID)
+		}
+		seen[row.ID] = true
+	}
+	for _, s := range costs {
+		if !seen["cost."+s.key] {
+			t.Errorf("no row for the script %s", s.key)
+		}
+	}
+	for _, key := range counting {
+		if !slices.ContainsFunc(costs, func(s script) bool { return s.key == key }) {
+			t.Errorf("no script %s", key)
+		}
+	}
+}
+
+// On a machine whose kernel others use too, no script may show what other processes do.
+func TestScriptsWatchOneProcess(t *testing.T) {
+	for _, s := range append(costs, opens, everyEntry, byDescriptor) {
+		first, _, _ := strings.Cut(s.text, "{")
+		if !strings.Contains(first, "/pid == $1") {
+			t.Errorf("%s: %s", s.key, s.text)
+		}
+	}
+}
+
+func TestAssignments(t *testing.T) {
+	lines := strings.Split(assignments(3), "\n")
+	want := "\t@[\"" + strings.Repeat("0", 62) + "2\"] = 2;"
+	if len(lines) != 7 || lines[3] != want {
+		t.Errorf("got %q", lines)
+	}
+}
+
+func TestTools(t *testing.T) {
+	b := &Bench{
+		Roots: map[string]peers.Root{"sid": {Dir: "/roots/sid"}, "bookworm": {Dir: "/roots/bookworm"}},
+		dir:   "/tmp/x", reference: reference{loader: "/tmp/x/loader", dir: "/tmp/x"},
+	}
+	want := map[string]command{
+		judged:            {argv: []string{"/build/sonde", "run", "-e", byPID.text, "7"}},
+		newest:            {root: "/roots/sid", argv: []string{"/usr/bin/bpftrace", "-e", byPID.text, "7"}},
+		"bpftrace-stable": {root: "/roots/bookworm", argv: []string{"/usr/bin/bpftrace", "-e", byPID.text, "7"}},
+		inC:               {argv: []string{"/tmp/x/loader", "/tmp/x/pid.o", "7"}},
+	}
+	for _, tool := range Tools("/build/sonde") {
+		got := b.command(tool, byPID, 7)
+		if diff := cmp.Diff(want[tool.Key], got, cmp.AllowUnexported(command{})); diff != "" {
+			t.Errorf("%s: %s", tool.Key, diff)
+		}
+		here, there := b.temporary(tool, "f")
+		if here != got.root+there {
+			t.Errorf("%s finds %s under %s", tool.Key, here, there)
+		}
+		if tool.can(everyEntry) == tool.Reference {
+			t.Errorf("%s can run a script without a program in C: %v", tool.Key, !tool.Reference)
+		}
+	}
+}
+
+func TestEachTakesTurnsAndGoesOn(t *testing.T) {
+	b := &Bench{Tools: Tools("sonde")[:2], Log: io.Discard, Results: &report.Results{}, slow: map[string]bool{"what" + newest: true}}
+	var order []string
+	run := func(tool Tool) error {
+		order = append(order, tool.Key)
+		return errors.New("once")
+	}
+	b.rounds(context.Background(), "what", 2, func() {
+		b.each(context.Background(), "other", byPID, run)
+		b.each(context.Background(), "what", byPID, run)
+	})
+	if want := []string{judged, newest, judged, judged, newest, judged}; !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+	if len(b.Results.Failures) != len(order) {
+		t.Errorf("failures %q", b.Results.Failures)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	b.rounds(ctx, "what", 2, func() { t.Error("ran although it was stopped") })
+}
+
+func TestProcess(t *testing.T) {
+	p, err := launch(command{argv: []string{"/bin/sh", "-c", `trap 'echo "$GREETING"; exit' INT; echo no >&2; while :; do sleep 0.01; done`}, env: []string{"GREETING=@: 5"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for deadline := time.Now().Add(10 * time.Second); p.said().Error() != `it said "no"` && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := p.interrupt(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if got := counted(p.output()); got != 5 || p.written() == 0 {
+		t.Errorf("it has written %d bytes that count %d", p.written(), got)
+	}
+	if p.total() <= 0 {
+		t.Error("it used no CPU time")
+	}
+	if err := p.attached(1); err == nil || !strings.Contains(err.Error(), `it said "no"`) {
+		t.Errorf("got %v, want that it ended, and what it said", err)
+	}
+}
+
+func TestLaunchRefuses(t *testing.T) {
+	if _, err := launch(command{argv: []string{"/nonexistent/tool"}}); err == nil {
+		t.Error("a missing tool is no error")
+	}
+}
