@@ -231,7 +231,7 @@ b0:
 // A script of many statements loads: its jumps are longer than a jump.
 func TestKernelLongProgram(t *testing.T) {
 	r := newRig(t)
-	p := assignments(1500)
+	p := assignments(1100)
 	ir.Optimize(p, nil)
 	code, err := Generate(p)
 	if err != nil {

@@ -5,7 +5,7 @@ func removeDeadSets(f *Func) {
 	g := newCFG(f)
 	s := &deadSets{g: g, heads: make([]int32, len(f.values)), out: make([]Value, len(g.blocks)), in: make([]Value, len(g.blocks))}
 	s.sets = make([]Value, len(g.blocks))
-	any := false
+	found := false
 	// From the last to the first, so that the lists are from the first to the last.
 	for n := int32(len(g.blocks)) - 1; n >= 0; n-- {
 		b := g.blocks[n]
@@ -13,7 +13,7 @@ func removeDeadSets(f *Func) {
 			in := &b.Instrs[i]
 			if in.Op == OpSet {
 				s.add(in.Dst, mention{block: n, set: in})
-				any = true
+				found = true
 			}
 			for _, a := range in.Args {
 				if f.values[a] {
@@ -22,7 +22,7 @@ func removeDeadSets(f *Func) {
 			}
 		}
 	}
-	if !any {
+	if !found {
 		return
 	}
 	for v, is := range f.values {
