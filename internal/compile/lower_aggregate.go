@@ -13,6 +13,9 @@ func (f *fn) aggregate(ref *syntax.MapRef, c *syntax.Call) {
 	var arg ir.Value
 	if c.Func != "count" && len(c.Args) > 0 {
 		arg = f.convert(f.expr(c.Args[0]), types.IntOf(8, f.argSigned(c)))
+		if m.Value.Kind == types.Hist || m.Value.Kind == types.LHist {
+			arg = f.bucket(m, arg) // once, for the element that is there and for the one that is made
+		}
 	}
 	if m.Storage == StoreCPUCells {
 		c := f.cell(m)
@@ -25,7 +28,7 @@ func (f *fn) aggregate(ref *syntax.MapRef, c *syntax.Call) {
 		return
 	}
 	if m.BucketKey {
-		f.store(el.key.at(m.keySize()-8), 8, f.bucket(m, arg))
+		f.store(el.key.at(m.keySize()-8), 8, arg)
 		arg = 0
 	}
 	p := f.lookup(el)
@@ -75,7 +78,7 @@ func (f *fn) first(el element, arg ir.Value, next *ir.Block) {
 	f.update(el, val, updateAny)
 }
 
-// add changes the value of this CPU at p.
+// add changes the value of this CPU at p; of a histogram, arg is the bucket.
 func (f *fn) add(m *Map, p mem, arg ir.Value) {
 	switch {
 	case m.BucketKey || m.Value.Kind == types.Count:
@@ -88,7 +91,7 @@ func (f *fn) add(m *Map, p mem, arg ir.Value) {
 	case m.Value.Kind == types.Min || m.Value.Kind == types.Max:
 		f.extreme(m, p, arg)
 	case m.Value.Kind == types.Hist || m.Value.Kind == types.LHist:
-		off := f.BinImm(ir.OpShl, f.bucket(m, arg), 3)
+		off := f.BinImm(ir.OpShl, arg, 3)
 		at := f.PtrAdd(f.addr(p), off, int64(8*(buckets(m.Value)-1)))
 		f.bump(mem{base: at}, f.Const(1))
 	}
