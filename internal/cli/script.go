@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -146,7 +147,10 @@ func (s *script) compile(in scriptSource, o compile.Options) (*compile.Program, 
 	}
 	p, diags := compile.Compile(text, in.name, k, o)
 	if p != nil {
+		// What --tree added is not the user's to see.
 		p.Points = p.Points[:max(len(p.Points)-own, 0)]
+		s.treeMap = mapName(p, treeMap)
+		p.Maps = slices.DeleteFunc(p.Maps, func(m compile.Map) bool { return m.Name == treeMap })
 	}
 	src := syntax.NewSource(in.name, text)
 	colour := terminalWidth(s.io.err) > 0 && colour()

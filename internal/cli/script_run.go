@@ -28,6 +28,8 @@ type script struct {
 	io    streams
 	flags *scriptFlags
 	pid   int
+	// treeMap is the name in the kernel of the map of --tree.
+	treeMap string
 
 	kernel   kernel.Target
 	program  *compile.Program
@@ -148,7 +150,7 @@ func (s *script) close() {
 func (s *script) begin() error {
 	if s.flags.tree {
 		root := uint32(s.rootPID())
-		if _, err := s.session.Add(mapName(s.program, treeMap), root, uint64(1)); err != nil {
+		if _, err := s.session.Add(s.treeMap, root, uint64(1)); err != nil {
 			return err
 		}
 	}
