@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -175,6 +176,9 @@ func (s *script) compile(in scriptSource, o compile.Options) (*compile.Program, 
 	if o.Named["help"] == "true" && p != nil {
 		return nil, s.scriptHelp(in.name, p)
 	}
+	if err := unknownOptions(o.Named, p); err != nil {
+		return nil, err
+	}
 	if s.flags.list {
 		for _, pt := range p.Points {
 			fmt.Fprintln(s.io.out, oneLine(pt))
@@ -182,6 +186,24 @@ func (s *script) compile(in scriptSource, o compile.Options) (*compile.Program, 
 		return nil, nil
 	}
 	return p, nil
+}
+
+// unknownOptions refuses --name=value behind the script where the script asks for no such option.
+func unknownOptions(given map[string]string, p *compile.Program) error {
+	known := make([]string, len(p.Help))
+	for i, h := range p.Help {
+		known[i] = h.Name
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		switch {
+		case slices.Contains(known, name):
+		case len(known) == 0:
+			return usage("--%s: the script has no options", name)
+		default:
+			return usage("--%s: the script has no such option; it has --%s", name, strings.Join(known, ", --"))
+		}
+	}
+	return nil
 }
 
 // scriptHelp lists the script's own options.

@@ -45,6 +45,7 @@ func (f *fn) forMap(s *syntax.ForMap) {
 	in.RetImm(1)
 	in.endCallback()
 
+	f.loosen(s.Body) // what one call leaves for the next
 	f.Call(fnForEachMapElem, f.MapPtr(m.BPF), f.FuncPtr(name), f.frameAddr(), f.Const(0))
 	out := f.Func.NewBlock("each_done")
 	f.BranchImm(ir.Ne, f.load(f.frameAt(left), 8, false), 0, f.done, out)

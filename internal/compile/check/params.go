@@ -52,13 +52,23 @@ func (c *checker) parameter(p *syntax.Positional) syntax.Expr {
 		return &syntax.IntLit{At: p.At, Text: text}
 	}
 	value := c.options.Positional[p.N-1]
-	if n, err := strconv.ParseUint(value, 0, 64); err == nil {
-		return &syntax.IntLit{At: p.At, Text: text, Value: n}
-	}
-	if n, err := strconv.ParseInt(value, 0, 64); err == nil {
-		return &syntax.IntLit{At: p.At, Text: text, Value: uint64(n), Neg: true}
+	if n, negative, ok := number64(value); ok {
+		return &syntax.IntLit{At: p.At, Text: text, Value: n, Neg: negative}
 	}
 	return &syntax.StringLit{At: p.At, Value: value}
+}
+
+// number64 reads a number as scripts write them, a sign before it.
+func number64(s string) (n uint64, negative, ok bool) {
+	digits, negative := strings.CutPrefix(s, "-")
+	if !negative {
+		digits = strings.TrimPrefix(s, "+")
+	}
+	n, ok = syntax.ParseInt(digits)
+	if negative {
+		return -n, n != 0, ok && n <= 1<<63
+	}
+	return n, false, ok
 }
 
 func (c *checker) parameterText(p *syntax.Positional) string {

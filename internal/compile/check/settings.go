@@ -147,8 +147,7 @@ func (c *checker) set(at syntax.Span, key, value, origin string) {
 	name = strings.TrimPrefix(name, "bpftrace_")
 	if to := renamedSettings[name]; to != "" {
 		if origin == "" {
-			c.errorf(at, "%s is called %s now", name, to)
-			return
+			c.warnf("config", at, "%s is called %s now", name, to)
 		}
 		if name == "no_cpp_demangle" {
 			value = map[string]string{"1": "0", "true": "false", "0": "1", "false": "true"}[value]
@@ -160,6 +159,11 @@ func (c *checker) set(at syntax.Span, key, value, origin string) {
 		names := make([]string, len(settingTable))
 		for i, s := range settingTable {
 			names[i] = s.name
+		}
+		if origin != "" {
+			// It may be another program's, or that of another version.
+			c.warnf("config", at, "there is no setting %q%s", key, origin).suggest(name, names)
+			return
 		}
 		c.errorf(at, "there is no setting %q%s", key, origin).suggest(name, names)
 		return

@@ -19,6 +19,15 @@ type literalError struct {
 
 func (e *literalError) Error() string { return e.message }
 
+// ParseInt reads a number as scripts write it, without a sign: 10, 0x1f, 010, 1e6, 1_000, 5ms.
+func ParseInt(text string) (value uint64, ok bool) {
+	if text == "" || !isDigit(text[0]) {
+		return 0, false
+	}
+	value, err := decodeInt(text)
+	return value, err == nil
+}
+
 // decodeInt is the value of a number as scanned: decimal, octal, hexadecimal, 1e6, with '_' between the digits and a
 // C suffix or a unit of time after them.
 func decodeInt(text string) (uint64, *literalError) {
