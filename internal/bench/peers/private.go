@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"syscall"
 )
 
@@ -22,13 +23,24 @@ func Private() (private bool, status int, err error) {
 	cmd.Env = append(os.Environ(), inside+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	err = cmd.Run()
+	// What is meant to stop this process is for the other one, which has things to tidy up.
+	stops := make(chan os.Signal, 1)
+	signal.Notify(stops, os.Interrupt, syscall.SIGTERM)
+	if err := cmd.Start(); err != nil {
+		return false, 1, fmt.Errorf("no mount namespace: %w: run as root", err)
+	}
+	go func() {
+		for stop := range stops {
+			_ = cmd.Process.Signal(stop)
+		}
+	}()
+	err = cmd.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return false, max(exit.ExitCode(), 1), nil
 	}
 	if err != nil {
-		return false, 1, fmt.Errorf("no mount namespace: %w: run as root", err)
+		return false, 1, err
 	}
 	return false, 0, nil
 }
