@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"sonde/internal/compile/check"
 	"sonde/internal/kernel"
 )
 
@@ -29,24 +31,32 @@ type lister struct {
 type listedKind struct {
 	name    string
 	aliases []string
-	list    func(*lister, string, string)
+	// named kinds are listed only by their names, and not for a pattern of kinds: the returns of functions are the
+	// functions once more, timers have no names, and no file is searched that was not named.
+	named bool
+	list  func(*lister, string, string)
+	args  func(*lister, string, string) // nil where nothing is known of arguments
 }
 
-// listedKinds is in the order of the output.
-var listedKinds = []listedKind{
-	{"kprobe", []string{"k"}, (*lister).functions},
-	{"kretprobe", []string{"kr"}, (*lister).functions},
-	{"fentry", []string{"f", "kfunc"}, (*lister).functions},
-	{"fexit", []string{"fr", "kretfunc"}, (*lister).functions},
-	{"rawtracepoint", []string{"rt"}, (*lister).rawTracepoints},
-	{"tracepoint", []string{"t"}, (*lister).tracepoints},
-	{"uprobe", []string{"u"}, (*lister).userFunctions},
-	{"uretprobe", []string{"ur"}, (*lister).userFunctions},
-	{"software", []string{"s"}, (*lister).events},
-	{"hardware", []string{"h"}, (*lister).events},
-	{"interval", []string{"i"}, (*lister).timers},
-	{"profile", []string{"p"}, (*lister).timers},
-	{"iter", []string{"it"}, (*lister).iterators},
+// listedKinds is in the order of the output. It is filled at start because the rows refer to what refers to it.
+var listedKinds []listedKind
+
+func init() {
+	listedKinds = []listedKind{
+		{"kprobe", []string{"k"}, false, (*lister).functions, (*lister).signature},
+		{"kretprobe", []string{"kr"}, true, (*lister).functions, (*lister).signature},
+		{"fentry", []string{"f", "kfunc"}, false, (*lister).functions, (*lister).signature},
+		{"fexit", []string{"fr", "kretfunc"}, true, (*lister).functions, (*lister).signature},
+		{"rawtracepoint", []string{"rt"}, false, (*lister).rawTracepoints, (*lister).rawArguments},
+		{"tracepoint", []string{"t"}, false, (*lister).tracepoints, (*lister).tracepointFields},
+		{"uprobe", []string{"u"}, true, (*lister).userFunctions, nil},
+		{"uretprobe", []string{"ur"}, true, (*lister).userFunctions, nil},
+		{"software", []string{"s"}, false, (*lister).events, nil},
+		{"hardware", []string{"h"}, false, (*lister).events, nil},
+		{"interval", []string{"i"}, true, (*lister).timers, nil},
+		{"profile", []string{"p"}, true, (*lister).timers, nil},
+		{"iter", []string{"it"}, false, (*lister).iterators, (*lister).iteratorFields},
+	}
 }
 
 func listCommand(io streams) *cobra.Command {
@@ -56,11 +66,13 @@ func listCommand(io streams) *cobra.Command {
 		Use:   "list [flags] [PATTERN...]",
 		Short: "List the probes of this host",
 		Long: `Lists probes as they are written in a script. PATTERN is KIND:NAME with * for anything ("kprobe:vfs_*", "*:*open*"),
-a part of a name ("*sleep*"), or "struct NAME" for a type of the kernel. With -v the arguments come with their types:
-for a function of the kernel that is its signature.`,
+a name of any kind ("vfs_read", "*sleep*"), a kind ("software"), or "struct NAME", "union NAME", "enum NAME" for a type
+of the kernel. Functions of programs are listed when their file is named ("uprobe:/bin/bash:read*"). With -v the
+arguments come with their types: for a function of the kernel that is its signature.`,
 		Example: `  sonde list 'tracepoint:syscalls:sys_enter_open*'
   sonde list -v fentry:vmlinux:vfs_read
   sonde list 'uprobe:/bin/bash:readline*'
+  sonde list -p 1234 'uprobe:*:*alloc'
   sonde list -v 'struct task_struct'`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			n, err := parsePID(pid)
@@ -70,14 +82,14 @@ for a function of the kernel that is its signature.`,
 			return listProbes(io.out, liveKernel(), args, n, verbose)
 		},
 	}
-	c.Flags().StringVarP(&pid, "pid", "p", "", "look for the files of uprobes in the mounts of this process (`PID`)")
+	c.Flags().StringVarP(&pid, "pid", "p", "", "look for the files of uprobes in the mounts of this process (`PID`); uprobe:* are all that it has mapped")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show the arguments too")
 	return c
 }
 
 // listProbes writes what the patterns match; no pattern is everything. That nothing matched is an error.
 func listProbes(w io.Writer, k kernel.Target, patterns []string, pid int, verbose bool) error {
-	l := &lister{out: bufio.NewWriterSize(w, 64<<10), kernel: k, pid: pid, verbose: verbose}
+	l := newLister(w, k, pid, verbose)
 	if len(patterns) == 0 {
 		patterns = []string{"*:*"}
 	}
@@ -95,9 +107,25 @@ func listProbes(w io.Writer, k kernel.Target, patterns []string, pid int, verbos
 	if len(l.errs) > 0 {
 		return l.errs[0]
 	}
-	return fmt.Errorf("no probe matches %s", strings.Join(patterns, ", "))
+	err := fmt.Sprintf("no probe matches %s", strings.Join(patterns, ", "))
+	if len(patterns) == 1 {
+		if near := l.nearest(patterns[0]); near != "" {
+			err += fmt.Sprintf("; did you mean %s?", near)
+		}
+	}
+	return &unmatchedError{err}
 }
 
+// unmatchedError is that nothing matched. bpftrace takes that for a success.
+type unmatchedError struct{ text string }
+
+func (e *unmatchedError) Error() string { return e.text }
+
+func newLister(w io.Writer, k kernel.Target, pid int, verbose bool) *lister {
+	return &lister{out: bufio.NewWriterSize(w, 64<<10), kernel: k, pid: pid, verbose: verbose}
+}
+
+// pattern lists what one pattern matches: KIND:NAME, a kind, a name of any kind, a type of the kernel.
 func (l *lister) pattern(p string) {
 	for _, tag := range []string{"struct ", "union ", "enum "} {
 		if name, ok := strings.CutPrefix(p, tag); ok {
@@ -108,31 +136,120 @@ func (l *lister) pattern(p string) {
 	kind, rest, ok := strings.Cut(p, ":")
 	if !ok {
 		kind, rest = "*", p
-		if !strings.Contains(p, "*") {
-			rest = "*" + p + "*"
-		}
-		if known(p) {
+		if kindOf(p) != nil {
 			kind, rest = p, "*"
 		}
 	}
-	matched := false
+	if !strings.Contains(kind, "*") {
+		k := kindOf(kind)
+		if k == nil {
+			l.errs = append(l.errs, l.noKind(kind))
+			return
+		}
+		k.list(l, k.name, rest)
+		return
+	}
 	for _, k := range listedKinds {
-		if wild(kind, k.name) || slices.Contains(k.aliases, kind) {
-			matched = true
-			// Files are not searched for functions unless they are named.
-			if strings.HasPrefix(k.name, "u") && (!ok || strings.Contains(kind, "*")) {
-				continue
-			}
+		if !k.named && wild(kind, k.name) {
 			k.list(l, k.name, rest)
 		}
 	}
-	if !matched {
-		l.errs = append(l.errs, usage("%q: there is no such kind of probe", kind))
-	}
 }
 
-func known(kind string) bool {
-	return slices.ContainsFunc(listedKinds, func(k listedKind) bool { return k.name == kind })
+// points lists the attach points of a script.
+func (l *lister) points(points []string) error {
+	for _, p := range points {
+		l.line("%s", p)
+		kind, rest, _ := strings.Cut(p, ":")
+		if k := kindOf(kind); k != nil && l.verbose && k.args != nil {
+			k.args(l, k.name, rest)
+		}
+	}
+	if err := l.out.Flush(); err != nil {
+		return quietPipe(err)
+	}
+	return nil
+}
+
+func kindOf(name string) *listedKind {
+	for i := range listedKinds {
+		if k := &listedKinds[i]; k.name == name || slices.Contains(k.aliases, name) {
+			return k
+		}
+	}
+	return nil
+}
+
+// unlisted are kinds of probes that have nothing to list.
+var unlisted = []string{"begin", "end", "BEGIN", "END", "self", "usdt", "watchpoint", "test", "bench"}
+
+func (l *lister) noKind(kind string) error {
+	if slices.Contains(unlisted, kind) {
+		return usage("there is nothing to list of %s probes", kind)
+	}
+	var names []string
+	for _, k := range listedKinds {
+		names = append(names, k.name)
+	}
+	if near := check.Nearest(kind, names); near != "" {
+		return usage("there are no %s probes; did you mean %s?", kind, near)
+	}
+	return usage("there are no %s probes; the kinds are %s", kind, strings.Join(names, ", "))
+}
+
+// nearest looks for a probe of which a pattern without wildcards may be a slip.
+func (l *lister) nearest(pattern string) string {
+	kind, name, ok := strings.Cut(pattern, ":")
+	if !ok {
+		kind, name = "", pattern
+	}
+	if strings.Contains(pattern, "*") {
+		return ""
+	}
+	best, distance := "", 1<<30
+	for _, family := range []string{"kprobe", "fentry", "rawtracepoint", "tracepoint", "software", "hardware", "iter"} {
+		if k := kindOf(kind); kind != "" && (k == nil || k.family() != family) {
+			continue
+		}
+		group, last := "", name
+		if i := strings.LastIndexByte(name, ':'); i >= 0 {
+			group, last = name[:i+1], name[i+1:]
+		}
+		if len(last) < 3 {
+			continue
+		}
+		// Most slips are not in the first letters, and asking for all functions is dear.
+		all, err := l.kernel.Match(family, group+last[:2]+"*")
+		if group == "" && strings.Contains("fentry rawtracepoint tracepoint", family) {
+			all, err = l.kernel.Match(family, "*:"+last[:2]+"*")
+		}
+		if err != nil {
+			continue
+		}
+		whole := make(map[string]string, len(all))
+		names := make([]string, len(all))
+		for i, n := range all {
+			names[i] = n[strings.LastIndexByte(n, ':')+1:]
+			whole[names[i]] = n
+		}
+		if near := check.Nearest(last, names); near != "" && abs(len(near)-len(last)) < distance {
+			best, distance = family+":"+whole[near], abs(len(near)-len(last))
+		}
+	}
+	return best
+}
+
+func abs(n int) int { return max(n, -n) }
+
+// family is the kind whose names this kind has.
+func (k *listedKind) family() string {
+	switch k.name {
+	case "kretprobe":
+		return "kprobe"
+	case "fexit":
+		return "fentry"
+	}
+	return k.name
 }
 
 // wild matches a name against a pattern in which only * is special.
@@ -158,136 +275,43 @@ func (l *lister) line(format string, args ...any) {
 	fmt.Fprintln(l.out, oneLine(fmt.Sprintf(format, args...)))
 }
 
-func (l *lister) arg(typ, name string) {
-	fmt.Fprintln(l.out, oneLine("    "+strings.TrimSpace(typ+" "+name)))
-}
-
 func (l *lister) fault(err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.errs = append(l.errs, err)
 	}
 }
 
-func (l *lister) functions(kind, pattern string) {
-	family := "fentry"
-	if strings.HasPrefix(kind, "k") {
-		family = "kprobe"
-	}
-	if family == "fentry" && !strings.Contains(pattern, ":") {
-		pattern = "*:" + pattern
-	}
+// list writes the names of a kind that match, each with its arguments if they are wanted.
+func (l *lister) list(kind, family, pattern string) {
 	names, err := l.kernel.Match(family, pattern)
 	l.fault(err)
+	args := kindOf(kind).args
 	for _, n := range names {
 		l.line("%s:%s", kind, n)
-		if l.verbose {
-			l.signature(kind, n)
+		if l.verbose && args != nil {
+			args(l, kind, n)
 		}
 	}
 }
 
-// signature shows the parameters of a function, and what it returns where the probe is at the return.
-func (l *lister) signature(kind, name string) {
-	types := l.kernel.Types()
-	if types == nil {
-		return
+func (l *lister) functions(kind, pattern string) {
+	family := kindOf(kind).family()
+	if family == "fentry" {
+		pattern = anyGroup(pattern)
 	}
-	module, function, ok := strings.Cut(name, ":")
-	if !ok {
-		module, function = "", name
-	}
-	if module != "" && module != "vmlinux" {
-		in, err := types.Module(module)
-		if err != nil {
-			return
-		}
-		types = in
-	}
-	id, ok := types.Find(kernel.BTFFunc, function)
-	if !ok {
-		return
-	}
-	proto := types.Type(types.Type(id).Elem)
-	if proto == nil {
-		return
-	}
-	for i, p := range proto.Params {
-		name := p.Name
-		if name == "" {
-			name = fmt.Sprintf("arg%d", i)
-		}
-		l.arg(types.TypeName(p.Type), name)
-	}
-	if kind == "fexit" || kind == "kretprobe" || kind == "fentry" {
-		l.arg(types.TypeName(proto.Elem), "retval")
-	}
+	l.list(kind, family, pattern)
 }
 
-func (l *lister) rawTracepoints(kind, pattern string) {
-	if !strings.Contains(pattern, ":") {
-		pattern = "*:" + pattern
-	}
-	names, err := l.kernel.Match("rawtracepoint", pattern)
-	l.fault(err)
-	types := l.kernel.Types()
-	for _, n := range names {
-		l.line("%s:%s", kind, n)
-		if !l.verbose || types == nil {
-			continue
-		}
-		in := types
-		module, event, _ := strings.Cut(n, ":")
-		if module != "vmlinux" {
-			if in, err = types.Module(module); err != nil {
-				continue
-			}
-		}
-		id, ok := in.Find(kernel.BTFFunc, "__traceiter_"+event) // it names the parameters
-		if !ok {
-			if id, ok = in.Find(kernel.BTFTypedef, "btf_trace_"+event); !ok {
-				continue
-			}
-		}
-		proto := in.Type(in.Type(id).Elem)
-		if proto != nil && proto.Kind == kernel.BTFPtr {
-			proto = in.Type(proto.Elem)
-		}
-		if proto == nil || len(proto.Params) == 0 {
-			continue
-		}
-		for i, p := range proto.Params[1:] { // the first is the kernel's own
-			name := p.Name
-			if name == "" {
-				name = fmt.Sprintf("arg%d", i)
-			}
-			l.arg(in.TypeName(p.Type), name)
-		}
-	}
-}
+func (l *lister) rawTracepoints(kind, pattern string) { l.list(kind, kind, anyGroup(pattern)) }
+func (l *lister) tracepoints(kind, pattern string)    { l.list(kind, kind, anyGroup(pattern)) }
+func (l *lister) iterators(kind, pattern string)      { l.list(kind, kind, pattern) }
 
-func (l *lister) tracepoints(kind, pattern string) {
-	if !strings.Contains(pattern, ":") {
-		pattern = "*:" + pattern
+// anyGroup takes a name without a module or category as one of any.
+func anyGroup(pattern string) string {
+	if strings.Contains(pattern, ":") {
+		return pattern
 	}
-	names, err := l.kernel.Match("tracepoint", pattern)
-	l.fault(err)
-	for _, n := range names {
-		l.line("%s:%s", kind, n)
-		if !l.verbose {
-			continue
-		}
-		group, event, _ := strings.Cut(n, ":")
-		format, err := l.kernel.Tracepoint(group, event)
-		if err != nil {
-			l.fault(err)
-			continue
-		}
-		for _, f := range format.Fields {
-			if !f.Common {
-				l.arg(f.Type, f.Name)
-			}
-		}
-	}
+	return "*:" + pattern
 }
 
 func (l *lister) userFunctions(kind, pattern string) {
@@ -296,8 +320,16 @@ func (l *lister) userFunctions(kind, pattern string) {
 	if at >= 0 {
 		file, function = pattern[:at], pattern[at+1:]
 	}
-	paths, err := l.kernel.File(file, l.pid)
-	l.fault(err)
+	files := []string{file}
+	if file == "*" && l.pid != 0 {
+		files = executables(l.pid)
+	}
+	var paths []string
+	for _, f := range files {
+		found, err := l.kernel.File(f, l.pid)
+		l.fault(err)
+		paths = append(paths, found...)
+	}
 	for _, path := range paths {
 		symbols, err := l.kernel.Functions(path, function)
 		l.fault(err)
@@ -305,6 +337,25 @@ func (l *lister) userFunctions(kind, pattern string) {
 			l.line("%s:%s:%s", kind, path, s.Name)
 		}
 	}
+}
+
+// executables are the files that a process has mapped to run: its program and its libraries.
+func executables(pid int) (files []string) {
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(maps)) {
+		// "7f00-7f10 r-xp 00000000 fe:00 1234  /path", proc_pid_maps(5)
+		at := strings.IndexByte(line, '/')
+		if at < 0 || !strings.Contains(line[:at], " r-xp ") {
+			continue
+		}
+		if file := strings.TrimSuffix(line[at:], "\n"); !slices.Contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files
 }
 
 func (l *lister) events(kind, pattern string) {
@@ -320,14 +371,6 @@ func (l *lister) timers(kind, pattern string) {
 		if wild(strings.TrimSuffix(pattern, ":"), unit) {
 			l.line("%s:%s:", kind, unit)
 		}
-	}
-}
-
-func (l *lister) iterators(kind, pattern string) {
-	names, err := l.kernel.Match("iter", pattern)
-	l.fault(err)
-	for _, n := range names {
-		l.line("%s:%s", kind, n)
 	}
 }
 

@@ -25,8 +25,11 @@ type btfIndex struct {
 	mu      sync.Mutex
 	decoded map[uint32]*CType
 	found   map[btfName]uint32 // 0: there is none
-	modules map[string]*BTFTypes
-	kfuncs  map[uint32]bool // with the tag, nil before they were asked for
+	// searches counts those that went through all names, by kind; byName has the kinds of which there were many.
+	searches map[BTFKind]int
+	byName   map[BTFKind]map[string]uint32
+	modules  map[string]*BTFTypes
+	kfuncs   map[uint32]bool // with the tag, nil before they were asked for
 }
 
 type btfName struct {
@@ -114,7 +117,7 @@ func (b *BTFTypes) Find(kind BTFKind, name string) (id uint32, ok bool) {
 	b.mu.Lock()
 	id, known := b.found[btfName{kind, name}]
 	if !known {
-		id = b.search(kind, name)
+		id = b.lookUp(kind, name)
 		b.found[btfName{kind, name}] = id
 	}
 	b.mu.Unlock()
@@ -122,6 +125,34 @@ func (b *BTFTypes) Find(kind BTFKind, name string) (id uint32, ok bool) {
 		return b.base.Find(kind, name)
 	}
 	return id, id != 0
+}
+
+// manySearches is after how many searches for a kind all names of it are put into a table, which takes as long as some
+// dozens of searches and much memory.
+const manySearches = 256
+
+// lookUp finds a name. The lock is held.
+func (b *BTFTypes) lookUp(kind BTFKind, name string) uint32 {
+	if b.byName[kind] != nil {
+		return b.byName[kind][name]
+	}
+	if b.searches == nil {
+		b.searches, b.byName = make(map[BTFKind]int), make(map[BTFKind]map[string]uint32)
+	}
+	if b.searches[kind]++; b.searches[kind] < manySearches {
+		return b.search(kind, name)
+	}
+	table := make(map[string]uint32)
+	for i, k := range b.kinds {
+		if k != uint8(kind) {
+			continue
+		}
+		if text, ok := b.text(b.nameAt[i]); ok && table[text] == 0 {
+			table[text] = b.firstID + uint32(i)
+		}
+	}
+	b.byName[kind] = table
+	return table[name]
 }
 
 func (b *BTFTypes) search(kind BTFKind, name string) uint32 {

@@ -149,6 +149,9 @@ func (p problem) suggest(name string, names []string) {
 	}
 }
 
+// Nearest returns the name that another is most likely a slip of, or "".
+func Nearest(name string, names []string) string { return nearest(name, names) }
+
 // nearest returns the name closest to the one given, or "" if none is near.
 func nearest(name string, names []string) string {
 	best, bestDistance := "", max(1, min(3, len(name)/3))+1
