@@ -247,6 +247,9 @@ func (f *fn) locateIndex(e *syntax.Index) location {
 		elem, count = x.Elem, x.Len
 	}
 	size := max(elem.Size, 1)
+	if x.Kind == types.Array && count == 0 && (l.kind == typed || l.kind == far) {
+		return f.flexibleIndex(e, l, elem, size)
+	}
 	if c != nil {
 		if n := int64(c.Int); n < 0 || n >= int64(count) {
 			return location{kind: known, val: f.nothing(elem), t: elem, node: e}
@@ -254,6 +257,27 @@ func (f *fn) locateIndex(e *syntax.Index) location {
 		return l.at(int(c.Int)*size, elem)
 	}
 	return f.variableIndex(e, l, elem, count, size)
+}
+
+// flexibleIndex is an element of an array at the end of a struct, whose length its type does not say.
+func (f *fn) flexibleIndex(e *syntax.Index, l location, elem *types.Type, size int) location {
+	l = f.byAddress(l)
+	l.t = elem
+	if c := f.constOf(e.I); c != nil {
+		l.off += int(int32(c.Int)) * size
+		return l
+	}
+	l.base = f.Bin(ir.OpAdd, l.base, f.BinImm(ir.OpMul, f.number(f.expr(e.I)), int64(size)))
+	return l
+}
+
+// byAddress is what lies behind a pointer whose type the verifier knows, as something behind any address: the verifier wants
+// constant offsets, within the type, behind its own pointers.
+func (f *fn) byAddress(l location) location {
+	if l.kind == typed {
+		l.base, l.kind, l.space = f.number(value{t: types.PointerTo(l.t, types.SpaceKernel), v: l.base, trusted: true}), far, types.SpaceKernel
+	}
+	return l
 }
 
 // variableIndex is an element whose number is known at run time only: one that there is not reads as 0 and is told.
@@ -267,11 +291,7 @@ func (f *fn) variableIndex(e *syntax.Index, l location, elem *types.Type, count,
 	} else {
 		tmp = f.alloc(elem.Size, elem.Align(), "element")
 	}
-	l = f.withoutContext(l)
-	if l.kind == typed {
-		// The verifier wants constant offsets behind its own pointers.
-		l.base, l.kind, l.space = f.number(value{t: types.PointerTo(elem, types.SpaceKernel), v: l.base, trusted: true}), far, types.SpaceKernel
-	}
+	l = f.byAddress(f.withoutContext(l))
 	f.BranchImm(ir.Lt, i, int64(count), in, out)
 	f.Goto(out)
 	f.runtimeError(e, "the index is out of bounds: 0 is taken as the value")
