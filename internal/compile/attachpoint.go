@@ -38,6 +38,14 @@ func (l *lowerer) groups(p *check.Program) [][]check.Point {
 			}
 			return ""
 		})
+	case check.Kretprobe:
+		if p.Uses["func"] && !l.t.Has(kernel.GetFuncIP) {
+			return each(p.Points) // which function returns has to be known now
+		}
+	case check.Uprobe, check.Uretprobe:
+		if p.Uses["uaddr"] || p.Uses["func"] && p.Kind == check.Uretprobe && !l.t.Has(kernel.UprobeMulti) {
+			return each(p.Points)
+		}
 	case check.Fentry, check.Fexit, check.RawTracepoint:
 		return each(p.Points) // one function each: the kernel checks the program against its types
 	}

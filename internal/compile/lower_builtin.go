@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -149,7 +150,7 @@ func (f *fn) builtinTo(e syntax.Expr, name string, dst mem, t *types.Type) bool 
 		if t.Kind != types.USym {
 			return false
 		}
-		f.userSymbolTo(e, dst, f.functionAddress(e))
+		f.userSymbolTo(e, dst, f.functionAddress(e), 1)
 	default:
 		return false
 	}
@@ -216,7 +217,11 @@ func (f *fn) stackTo(e syntax.Expr, dst mem, t *types.Type) {
 		f.store(dst, 4, f.pid())
 		f.storeImm(dst.at(4), 4, 0)
 	}
-	size := t.Len * 8
+	frame := types.FrameSize(t.StackMode)
+	if t.StackMode == "build_id" {
+		flags |= 1 << 11 // BPF_F_USER_BUILD_ID
+	}
+	size := t.Len * frame
 	if dst.onSlot {
 		f.zeroAt(dst.at(head), size) // some of the helper's variants want it defined
 	}
@@ -226,17 +231,17 @@ func (f *fn) stackTo(e syntax.Expr, dst mem, t *types.Type) {
 	got, next := f.Func.NewBlock("stack"), f.Func.NewBlock("stacked")
 	f.BranchImm(ir.SGt, ret, 0, got, next)
 	f.Goto(got)
-	f.Set(n, f.BinImm(ir.OpShr, ret, 3))
+	f.Set(n, f.BinImm(ir.OpShr, ret, int64(bits.TrailingZeros(uint(frame)))))
 	f.Jump(next)
 	f.Goto(next)
 	f.store(dst.at(head-8), 8, n)
 	f.zeroAt(dst.at(head+size), t.Size-head-size)
 }
 
-// userSymbolTo writes an address of the current process at dst.
-func (f *fn) userSymbolTo(n syntax.Node, dst mem, addr ir.Value) {
+// userSymbolTo writes an address of the current process at dst; probed is 1 for that of the function that is probed.
+func (f *fn) userSymbolTo(n syntax.Node, dst mem, addr ir.Value, probed int64) {
 	f.observe(n)
 	f.store(dst, 8, addr)
 	f.store(dst.at(8), 4, f.pid())
-	f.storeImm(dst.at(12), 4, 0)
+	f.storeImm(dst.at(12), 4, probed)
 }

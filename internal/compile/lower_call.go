@@ -83,20 +83,39 @@ func (f *fn) kernelAddress(c *syntax.Call, t *types.Type) value {
 	return f.nothing(t)
 }
 
-// userAddress is uaddr: where a function of the probed file is in this process. The probe's own address is known in both.
+// userAddress is uaddr: where a symbol of the probed file is in this process. Of the function that is probed the address is
+// known, in the process and in the file.
 func (f *fn) userAddress(c *syntax.Call, t *types.Type) value {
 	name := f.constOf(c.Args[0])
-	if f.point == nil || f.program.Kind != check.Uprobe || name == nil || !f.hasRegisters() {
-		f.refuse(c, "uaddr needs a uprobe with one attach point", "")
+	if f.point == nil || !f.userProbe() || name == nil || !f.hasRegisters() {
+		f.refuse(c, "uaddr needs a uprobe", "")
 		return f.nothing(t)
 	}
-	list, err := f.t.Functions(f.point.Group, name.Str)
-	if err != nil || len(list) == 0 {
-		f.refuse(c.Args[0], f.point.Group+" has no function "+name.Str, "")
+	to, ok := f.t.Address(f.point.Group, name.Str)
+	if !ok {
+		f.refuse(c.Args[0], f.point.Group+" has no symbol "+name.Str, "")
 		return f.nothing(t)
 	}
-	// In the file's text segment addresses and offsets differ by a constant.
-	return value{t: t, v: f.BinImm(ir.OpAdd, f.word(f.registers().ip), int64(list[0].Offset)-int64(f.point.FileOff))}
+	from, ok := f.pointAddress()
+	if !ok {
+		f.refuse(c, f.point.Group+" has no symbol "+f.point.Name, "")
+		return f.nothing(t)
+	}
+	return value{t: t, v: f.BinImm(ir.OpAdd, f.functionAddress(c), int64(to.Address-from))}
+}
+
+// pointAddress is the address, in its file, of what the uprobe is on.
+func (f *fn) pointAddress() (addr uint64, ok bool) {
+	if f.point.Address != 0 {
+		return f.point.Address, true
+	}
+	list, _ := f.t.Functions(f.point.Group, f.point.Name)
+	for _, s := range list {
+		if s.Offset+f.point.Offset == f.point.FileOff {
+			return s.Address + f.point.Offset, true
+		}
+	}
+	return 0, false
 }
 
 func (f *fn) swapBytes(c *syntax.Call, t *types.Type) value {
@@ -193,7 +212,7 @@ func (f *fn) callTo(c *syntax.Call, dst mem, t *types.Type) bool {
 	case "buf":
 		f.bufTo(c, dst, t)
 	case "usym":
-		f.userSymbolTo(c, dst, f.sameAddress(c, types.TUint64).v)
+		f.userSymbolTo(c, dst, f.sameAddress(c, types.TUint64).v, 0)
 	case "ntop":
 		f.ntopTo(c, dst)
 	case "pton":

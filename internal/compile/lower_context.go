@@ -210,7 +210,7 @@ func (f *fn) function(e syntax.Expr) value {
 		return value{t: t, v: ip}
 	}
 	m := f.alloc(t.Size, 8, "usym")
-	f.userSymbolTo(e, m, ip)
+	f.userSymbolTo(e, m, ip, 1)
 	return value{t: t, m: m}
 }
 

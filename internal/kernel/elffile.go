@@ -2,64 +2,125 @@ package kernel
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxSymbolTable bounds the sections that are read of a file, in bytes: browsers have tables of about 100 MB.
 const maxSymbolTable = 1 << 30
 
-// elfFunctions lists the functions of an ELF file that match. A file that is damaged is an error; the library that reads its
-// headers may panic on one.
+// elfFunctions lists the functions of an ELF file that match.
 func elfFunctions(path, text string) (found []UserSymbol, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			found, err = nil, fmt.Errorf("%s: damaged ELF file: %v", path, r)
+	err = withELF(path, func(table *elfTable) error {
+		table.match = newPattern(text)
+		if err := table.all(); err != nil {
+			return err
 		}
-	}()
-	file, err := os.Open(path)
+		found = table.found
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(found, func(a, b UserSymbol) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address))
+	})
+	return slices.CompactFunc(found, func(a, b UserSymbol) bool { return a.Name == b.Name && a.Address == b.Address }), nil
+}
+
+// elfAddress finds a function or a variable by its name.
+func elfAddress(path, name string) (symbol UserSymbol, ok bool) {
+	err := withELF(path, func(table *elfTable) error {
+		table.match, table.variables = newPattern(name), true
+		err := table.all()
+		if ok = len(table.found) > 0; ok {
+			symbol = table.found[0]
+		}
+		return err
+	})
+	return symbol, ok && err == nil
+}
+
+// elfPlace tells where in the file the code is that has an address.
+func elfPlace(path string, addr uint64) (offset uint64, ok bool) {
+	_ = withELF(path, func(table *elfTable) error {
+		for _, p := range table.elf.Progs {
+			if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && addr >= p.Vaddr && addr-p.Vaddr < p.Filesz {
+				offset, ok = addr-p.Vaddr+p.Off, true
+			}
+		}
+		return nil
+	})
+	return offset, ok
+}
+
+// maxCode bounds what is read of a file's code.
+const maxCode = 1 << 20
+
+// readCode reads a part of a file.
+func readCode(path string, from, to uint64) ([]byte, error) {
+	if from > to || to-from > maxCode || to > 1<<62 {
+		return nil, fmt.Errorf("%s: %d bytes of code at %#x", path, to-from, from)
+	}
+	file, _, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
+	code := make([]byte, to-from)
+	n, err := file.ReadAt(code, int64(from))
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
+	return code[:n], nil
+}
+
+// openRegular opens a file that is no device and no pipe.
+func openRegular(path string) (*os.File, int64, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, 0, err
 	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a regular file", path)
+	}
+	if err != nil {
+		file.Close()
+		return nil, 0, err
+	}
+	return file, info.Size(), nil
+}
+
+// withELF calls do with the headers of an ELF file. A file that is damaged is an error; the library that reads its headers
+// may panic on one.
+func withELF(path string, do func(*elfTable) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s: damaged ELF file: %v", path, r)
+		}
+	}()
+	file, size, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	e, err := elf.NewFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: not an ELF file: %w", path, err)
+		return fmt.Errorf("%s: not an ELF file: %w", path, err)
 	}
-	table := elfTable{file: file, size: info.Size(), elf: e, match: newPattern(text)}
-	for _, kind := range []elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM} {
-		section := e.SectionByType(kind)
-		if section == nil {
-			continue
-		}
-		if err := table.read(section); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", path, section.Name, err)
-		}
+	if err := do(&elfTable{file: file, size: size, elf: e}); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	slices.SortFunc(table.found, func(a, b UserSymbol) int {
-		if c := strings.Compare(a.Name, b.Name); c != 0 {
-			return c
-		}
-		if a.Address != b.Address {
-			if a.Address < b.Address {
-				return -1
-			}
-			return 1
-		}
-		return 0
-	})
-	return slices.CompactFunc(table.found, func(a, b UserSymbol) bool { return a.Name == b.Name && a.Address == b.Address }), nil
+	return nil
 }
 
 // elfTable reads symbol tables without making symbols of what does not match.
@@ -69,6 +130,22 @@ type elfTable struct {
 	elf   *elf.File
 	match pattern
 	found []UserSymbol
+
+	variables bool // not functions only
+}
+
+// all reads the two tables that a file may have.
+func (t *elfTable) all() error {
+	for _, kind := range []elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM} {
+		section := t.elf.SectionByType(kind)
+		if section == nil {
+			continue
+		}
+		if err := t.read(section); err != nil {
+			return fmt.Errorf("%s: %w", section.Name, err)
+		}
+	}
+	return nil
 }
 
 func (t *elfTable) section(s *elf.Section) ([]byte, error) {
@@ -108,7 +185,9 @@ func (t *elfTable) read(s *elf.Section) error {
 			kind, index = elf.SymType(symbols[4]&0xf), order.Uint16(symbols[6:])
 			symbol.Address, symbol.Size = order.Uint64(symbols[8:]), order.Uint64(symbols[16:])
 		}
-		if kind != elf.STT_FUNC && kind != elf.STT_GNU_IFUNC || index == uint16(elf.SHN_UNDEF) || symbol.Address == 0 {
+		function := kind == elf.STT_FUNC || kind == elf.STT_GNU_IFUNC
+		variable := kind == elf.STT_OBJECT || kind == elf.STT_COMMON
+		if !function && !(variable && t.variables) || index == uint16(elf.SHN_UNDEF) || symbol.Address == 0 {
 			continue
 		}
 		name := uint64(order.Uint32(symbols))
@@ -128,7 +207,7 @@ func (t *elfTable) read(s *elf.Section) error {
 			continue
 		}
 		offset, ok := t.offset(symbol.Address)
-		if !ok {
+		if !ok && !variable {
 			continue
 		}
 		symbol.Name, symbol.Offset = string(text), offset

@@ -27,7 +27,7 @@ type Fixture struct {
 	Lists   map[string][]string
 	Cgroups map[string]uint64
 	Files   map[string][]string     // what File answers, by name
-	ELF     map[string][]UserSymbol // what Functions chooses from, by path
+	ELF     map[string][]UserSymbol // what Functions and Address choose from, by path
 }
 
 var _ Target = (*Fixture)(nil)
@@ -240,4 +240,29 @@ func (f *Fixture) Functions(path, pattern string) ([]UserSymbol, error) {
 		}
 	}
 	return found, nil
+}
+
+// Address is that of Target.
+func (f *Fixture) Address(path, name string) (UserSymbol, bool) {
+	for _, symbol := range f.ELF[path] {
+		if symbol.Name == name {
+			return symbol, true
+		}
+	}
+	return UserSymbol{}, false
+}
+
+// Place is that of Target: a fixture has no code outside its functions.
+func (f *Fixture) Place(path string, addr uint64) (offset uint64, ok bool) {
+	for _, symbol := range f.ELF[path] {
+		if addr >= symbol.Address && addr-symbol.Address < symbol.Size {
+			return symbol.Offset + addr - symbol.Address, true
+		}
+	}
+	return 0, false
+}
+
+// Code is that of Target.
+func (f *Fixture) Code(path string, _, _ uint64) ([]byte, error) {
+	return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 }

@@ -149,3 +149,9 @@ func (l *live) Functions(path, pattern string) ([]UserSymbol, error) {
 		return elfFunctions(path, pattern)
 	})
 }
+
+func (l *live) Address(path, name string) (UserSymbol, bool) { return elfAddress(path, name) }
+
+func (l *live) Place(path string, addr uint64) (offset uint64, ok bool) { return elfPlace(path, addr) }
+
+func (l *live) Code(path string, from, to uint64) ([]byte, error) { return readCode(path, from, to) }

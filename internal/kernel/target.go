@@ -34,6 +34,12 @@ type Target interface {
 	File(name string, pid int) ([]string, error)
 	// Functions lists the function symbols of an ELF file that match the pattern, with their file offsets.
 	Functions(path, pattern string) ([]UserSymbol, error)
+	// Address finds a function or a variable of an ELF file by its name; the Offset of what has no bytes in the file is 0.
+	Address(path, name string) (UserSymbol, bool)
+	// Place tells where in an ELF file the code lies that has an address there.
+	Place(path string, addr uint64) (offset uint64, ok bool)
+	// Code reads a part of a file, of at most a megabyte; it wraps fs.ErrNotExist where a fixture does not have it.
+	Code(path string, from, to uint64) ([]byte, error)
 	// StructSource: Uprobe argument names from DWARF may come later.
 }
 

@@ -109,17 +109,14 @@ func (r *Runner) appendStack(dst []byte, t *types.Type, b []byte, s style) []byt
 	if t.Kind == types.UStack {
 		pid, probe, head = half(b, 0), half(b, 4), 8
 	}
-	entry := 8
-	if t.StackMode == "build_id" {
-		entry = buildIDEntry
-	}
+	entry := types.FrameSize(t.StackMode)
 	n := word(b, head)
 	head += 8
 	n = min(n, uint64((t.Size-head)/entry))
 	dst = append(dst, '\n')
 	for i := range int(n) {
 		at := b[head+i*entry:]
-		if entry == buildIDEntry {
+		if t.StackMode == "build_id" {
 			dst = r.appendBuild(dst, at)
 			continue
 		}
@@ -160,13 +157,11 @@ func (r *Runner) appendPerf(dst []byte, addr uint64, called *name, user bool) []
 	return append(dst, '\n')
 }
 
-// buildIDEntry is the size of struct bpf_stack_build_id: i32 status, 20 bytes of ID, u64 offset or address.
-const (
-	buildIDEntry = 32
-	buildIDValid = 1
-)
+// buildIDValid is a status of struct bpf_stack_build_id.
+const buildIDValid = 1
 
-// appendBuild appends a frame as the build ID of a file and the offset in it: what can be named on another machine.
+// appendBuild appends a frame as the build ID of a file and the offset in it: what can be named on another machine. b is
+// a struct bpf_stack_build_id: i32 status, 20 bytes of ID, u64 offset or address.
 func (r *Runner) appendBuild(dst, b []byte) []byte {
 	at := word(b, 24)
 	if half(b, 0) != buildIDValid {

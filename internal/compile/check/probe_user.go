@@ -1,6 +1,8 @@
 package check
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,12 +100,15 @@ func (x *pointExpander) inFile(path, name string, cpp, wildFile bool) []Point {
 		seen[f.Offset] = true
 		p := x.point(x.name + ":" + path + ":" + f.Name)
 		if cpp {
-			p.Text = x.name + ":" + path + ":cpp:" + name
+			p.Text = x.name + ":" + path + ":cpp:" + f.Name
 			p.Wild = isWild(name)
 		}
 		if offset > 0 {
 			if f.Size > 0 && offset >= f.Size && !x.options.Unsafe {
 				x.errorf(x.at.Span(), "%s has %d bytes: offset %d is behind its end", f.Name, f.Size, offset)
+				return nil
+			}
+			if !x.options.Unsafe && !x.instruction(path, f, offset) {
 				return nil
 			}
 			p.Text += "+" + strconv.FormatUint(offset, 10)
@@ -148,30 +153,56 @@ func (x *pointExpander) noUserFunction(path, name string, err error) {
 	}
 }
 
+// longestInstruction is of amd64.
+const longestInstruction = 15
+
+// instruction says whether a probe may be put at an offset of a function. Inside of an instruction it would make another one
+// of it, and the process would do what nobody has written.
+func (x *pointExpander) instruction(path string, f kernel.UserSymbol, offset uint64) bool {
+	code, err := x.target.Code(path, f.Offset, f.Offset+offset+longestInstruction)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	begins, known := kernel.InstructionBegins(x.target.Machine(), code, offset)
+	switch {
+	case begins && known:
+		return true
+	case known:
+		x.errorf(x.at.Span(), "no instruction begins at %s+%d", f.Name, offset).hint("--unsafe takes it all the same, and may break the process")
+	default:
+		x.errorf(x.at.Span(), "it cannot be told whether an instruction begins at %s+%d", f.Name, offset).hint("--unsafe takes it all the same")
+	}
+	return false
+}
+
 // userAddress is a probe on an address of a file: as the file's symbols count, not as a process maps it.
 func (x *pointExpander) userAddress(path string, addr uint64) []Point {
 	all, err := x.target.Functions(path, "*")
 	p := x.point(x.name + ":" + path + ":0x" + strconv.FormatUint(addr, 16))
 	p.Group, p.Address = path, addr
-	var nearest *kernel.UserSymbol
-	for i := range all {
-		s := &all[i]
-		if addr >= s.Address && addr < s.Address+max(s.Size, 1) {
-			p.FileOff = s.Offset + (addr - s.Address)
-			return []Point{p}
+	for _, s := range all {
+		if addr < s.Address || addr >= s.Address+max(s.Size, 1) {
+			continue
 		}
-		if s.Address <= addr && (nearest == nil || s.Address > nearest.Address) {
-			nearest = s
+		if !x.options.Unsafe && !x.instruction(path, s, addr-s.Address) {
+			return nil
 		}
+		p.FileOff = s.Offset + (addr - s.Address)
+		return []Point{p}
 	}
-	if err != nil || nearest == nil || !x.options.Unsafe {
-		q := x.missing("address 0x%x is in no function of %s", addr, path)
-		if nearest != nil {
-			q.hint("--unsafe takes it all the same")
+	at, ok := x.target.Place(path, addr)
+	switch {
+	case !ok:
+		q := x.missing("%s has no code at address 0x%x", path, addr)
+		if err != nil {
+			q.hint("%v", err)
 		}
 		return nil
+	case !x.options.Unsafe:
+		x.missing("address 0x%x is in no function of %s", addr, path).hint("--unsafe takes it all the same, and may break the process")
+		return nil
 	}
-	p.FileOff = nearest.Offset + (addr - nearest.Address)
+	p.FileOff = at
 	return []Point{p}
 }
 

@@ -168,9 +168,23 @@ func kernelAddress(c *checker, u *use) value {
 	return of(types.TUint64)
 }
 
+// userAddress is uaddr: a pointer to an integer of the symbol's size.
 func userAddress(c *checker, u *use) value {
-	c.literalText(u, u.args[0], "the symbol")
-	return of(types.TUint64)
+	name, ok := c.literalText(u, u.args[0], "the symbol")
+	elem := types.TInt64
+	if ok && c.prog != nil {
+		for i, pt := range c.prog.Points {
+			symbol, found := c.target.Address(pt.Group, name)
+			switch {
+			case !found:
+				c.errorf(u.args[0].Span(), "%s has no symbol %s", pt.Group, name)
+				return invalid
+			case i == 0 && (symbol.Size == 1 || symbol.Size == 2 || symbol.Size == 4):
+				elem = types.IntOf(int(symbol.Size), true)
+			}
+		}
+	}
+	return of(types.PointerTo(elem, types.SpaceUser))
 }
 
 // registers of the machines, by the names the language has for them.

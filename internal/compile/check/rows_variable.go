@@ -225,7 +225,7 @@ func stack(c *checker, u *use) value {
 			t.Len = int(k.Int)
 		}
 	}
-	t.Size = 8 + 8*t.Len
+	t.Size = 8 + types.FrameSize(t.StackMode)*t.Len
 	if t.Kind == types.UStack {
 		t.Size += 8
 	}
