@@ -23,7 +23,7 @@ func (s *script) newRunner() (*bt.Runner, error) {
 	s.symbols = &scriptSymbols{processes: symbol.NewProcesses()}
 	for _, p := range s.program.Spec.Probes {
 		if p.Path != "" && len(p.Addresses) > 0 {
-			_ = s.symbols.processes.SetProbeFile(p.Path) // only for processes that ended too soon
+			_ = s.symbols.processes.AddProbe(p.Path, p.Addresses...) // only for processes that ended too soon
 		}
 	}
 	maps := stream.NewMaps(s.session.Map)
@@ -91,7 +91,10 @@ func (y *scriptSymbols) Kernel(addr uint64) bt.Frame {
 	return frame(f)
 }
 
-func (y *scriptSymbols) User(pid, _ uint32, addr uint64) bt.Frame {
+func (y *scriptSymbols) User(pid, probe uint32, addr uint64) bt.Frame {
+	if probe != 0 {
+		return frame(y.processes.LookupProbed(pid, addr))
+	}
 	return frame(y.processes.Lookup(pid, addr))
 }
 

@@ -55,7 +55,7 @@ type Maps interface {
 // Symbols names addresses. What it is asked for twice it need not keep: Runner does.
 type Symbols interface {
 	Kernel(addr uint64) Frame
-	// User names an address of a process. Probe is the number of the attach point's file, as in types.USym.
+	// User names an address of a process. Probe is as in types.USym.
 	User(pid, probe uint32, addr uint64) Frame
 	// Observe says that a process's addresses will be asked for, perhaps when it has ended.
 	Observe(pid uint32)

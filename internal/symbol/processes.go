@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -28,7 +27,7 @@ type Processes struct {
 	files     *files
 	vdso      vdso
 	jits      jits
-	probes    []*file
+	probes    []*probedFile
 	clock     uint64
 	byBuildID map[[20]byte]*file
 }
@@ -74,10 +73,28 @@ func (p *Processes) Forget(pid uint32) {
 }
 
 // Lookup names an address of a process: in the program that it runs, else in those it ran before, else in the files of
-// SetProbeFile.
+// AddProbe.
 func (p *Processes) Lookup(pid uint32, addr uint64) Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if frame, found := p.lookup(pid, addr); found {
+		return frame
+	}
+	return p.inProbedFile(addr)
+}
+
+// LookupProbed names the address of a probe that a process ran into, as AddProbe was told of it.
+func (p *Processes) LookupProbed(pid uint32, addr uint64) Frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if frame, found := p.lookup(pid, addr); found {
+		return frame
+	}
+	return p.probeAt(addr)
+}
+
+// lookup names an address of a process that was observed, or still can be.
+func (p *Processes) lookup(pid uint32, addr uint64) (Frame, bool) {
 	known := p.known[pid]
 	if known == nil || !known.ended && time.Since(known.checked) >= checkEvery {
 		if again, err := p.observe(pid); err == nil {
@@ -86,15 +103,13 @@ func (p *Processes) Lookup(pid uint32, addr uint64) Frame {
 	}
 	if known != nil {
 		if frame, found := p.find(known, addr); found {
-			return frame
+			return frame, true
 		}
 		if !known.ended && p.refresh(known, pid) {
-			if frame, found := p.find(known, addr); found {
-				return frame
-			}
+			return p.find(known, addr)
 		}
 	}
-	return p.probeFrame(addr)
+	return Frame{}, false
 }
 
 // refresh looks for another program or more of the same, and says whether there is.
@@ -104,54 +119,6 @@ func (p *Processes) refresh(known *process, pid uint32) bool {
 		return false
 	}
 	return known.newest() != newest || newest.reread(p, pid)
-}
-
-// SetProbeFile says where addresses of processes are looked up that ended before they were observed: in the files that
-// probes are attached to. It can be right only for files whose addresses are fixed; position independent ones name nothing.
-func (p *Processes) SetProbeFile(paths ...string) error {
-	var probes []*file
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, path := range paths {
-		path, err := realPath(path)
-		if err != nil {
-			return err
-		}
-		f, info, err := openRegular(path)
-		if err != nil {
-			return err
-		}
-		held := p.files.hold(f, info, path)
-		p.files.parse(held)
-		if len(held.segments) == 0 {
-			return fmt.Errorf("%s: not an ELF program", path)
-		}
-		probes = append(probes, held)
-	}
-	p.probes = probes
-	return nil
-}
-
-func realPath(path string) (string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(path)
-}
-
-func (p *Processes) probeFrame(addr uint64) Frame {
-	for _, f := range p.probes {
-		if !f.fixed {
-			continue
-		}
-		p.files.load(f)
-		if frame, found := f.functions.frame(addr); found {
-			frame.Module = f.path
-			return frame
-		}
-	}
-	return Frame{}
 }
 
 // observe returns what is known of a process that exists.

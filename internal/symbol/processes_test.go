@@ -299,7 +299,7 @@ func TestProbeFile(t *testing.T) {
 	moving := write(t, dir, "moving", string(testELF{textAddr: 0x2000, symtab: someSymbols}.bytes()))
 	p := newProcesses(t)
 	const nobody = 1<<22 + 1 // more than the kernel gives
-	if err := p.SetProbeFile(moving, fixed); err != nil {
+	if err := errors.Join(p.AddProbe(moving), p.AddProbe(fixed)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(Frame{Name: "f", Mangled: "f", Offset: 2, Module: fixed, Ok: true}, p.Lookup(nobody, 0x402012)); diff != "" {
@@ -311,9 +311,41 @@ func TestProbeFile(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{filepath.Join(dir, "none"), dir, write(t, dir, "text", "text")} {
-		if err := p.SetProbeFile(bad); err == nil {
+		if err := p.AddProbe(bad); err == nil {
 			t.Error(bad)
 		}
+	}
+}
+
+// Files that are not at the same place in every process are told apart by where in a page their probes lie.
+func TestProbedFunctions(t *testing.T) {
+	dir := t.TempDir()
+	symbols := func(name string, addr uint64) []testSymbol { return []testSymbol{{name, fun, global, 1, addr, 8}} }
+	p := newProcesses(t)
+	for name, file := range map[string]testELF{
+		"fixed":   {kind: 2, textAddr: 0x402000, symtab: symbols("f", 0x402010)},
+		"another": {kind: 2, textAddr: 0x402000, symtab: symbols("other", 0x402010)},
+		"moving":  {textAddr: 0x2000, symtab: append(symbols("m", 0x2020), symbols("n", 0x2030)...)},
+		"same":    {textAddr: 0x2000, symtab: symbols("n2", 0x2030)},
+	} {
+		offsets := map[string][]uint64{"fixed": {testTextOffset + 0x10}, "moving": {testTextOffset + 0x20, testTextOffset + 0x30}, "same": {testTextOffset + 0x30}}
+		if err := p.AddProbe(write(t, dir, name, string(file.bytes())), offsets[name]...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const nobody = 1<<22 + 1
+	for addr, want := range map[uint64]string{
+		0x402010: "f", 0x7f0000000020: "m", 0x55555020: "m",
+		0x403010:   "", // the file is not mapped there
+		0x55550030: "", // one of two
+		0x55550028: "", // no probe
+	} {
+		if got := p.LookupProbed(nobody, addr); got.Name != want {
+			t.Errorf("%#x: %+v, want %q", addr, got, want)
+		}
+	}
+	if got := p.Lookup(nobody, 0x402010); got != (Frame{}) {
+		t.Errorf("two files have something there, and it is %+v", got)
 	}
 }
 

@@ -1,0 +1,91 @@
+package symbol
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+)
+
+// probedFile is a file that probes are attached to.
+type probedFile struct {
+	file    *file
+	offsets []uint64
+}
+
+// AddProbe says that probes are attached to a file, at those offsets in it. A process that has ended before it was
+// observed can then be told at least which of them it ran into, and other addresses of it are looked up in files whose
+// addresses are fixed.
+func (p *Processes) AddProbe(path string, offsets ...uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	path, err := realPath(path)
+	if err != nil {
+		return err
+	}
+	f, info, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	held := p.files.hold(f, info, path)
+	p.files.parse(held)
+	if len(held.segments) == 0 {
+		return fmt.Errorf("%s: not an ELF program", path)
+	}
+	i := slices.IndexFunc(p.probes, func(x *probedFile) bool { return x.file == held })
+	if i < 0 {
+		i = len(p.probes)
+		p.probes = append(p.probes, &probedFile{file: held})
+	}
+	p.probes[i].offsets = append(p.probes[i].offsets, offsets...)
+	return nil
+}
+
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(path)
+}
+
+// inProbedFile names an address by the one file with fixed addresses that has a function there.
+func (p *Processes) inProbedFile(addr uint64) (only Frame) {
+	for _, x := range p.probes {
+		if !x.file.fixed {
+			continue
+		}
+		p.files.load(x.file)
+		frame, found := x.file.functions.frame(addr)
+		if !found {
+			continue
+		}
+		if only.Ok {
+			return Frame{}
+		}
+		only, only.Module = frame, x.file.path
+	}
+	return only
+}
+
+// pageOffset is the part of an address that is the same wherever a file is mapped.
+const pageOffset = 1<<12 - 1
+
+// probeAt names a probe's address by the one probe that can lie there.
+func (p *Processes) probeAt(addr uint64) (only Frame) {
+	for _, x := range p.probes {
+		for _, offset := range x.offsets {
+			if offset&pageOffset != addr&pageOffset {
+				continue
+			}
+			frame, there, found := p.files.frame(x.file, offset)
+			if !found || x.file.fixed && there != addr {
+				continue
+			}
+			if only.Ok && only.Name != frame.Name {
+				return Frame{}
+			}
+			only, only.Module = frame, x.file.path
+		}
+	}
+	return only
+}
