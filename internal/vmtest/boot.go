@@ -54,6 +54,7 @@ type GuestError struct {
 func (e *GuestError) Error() string { return fmt.Sprintf("guest %s: %s", e.Kernel, e.Reason) }
 
 const (
+	diskSize       = 64 << 20 // sparse: what is not written takes no room
 	defaultTimeout = 10 * time.Minute
 	consoleLines   = 40
 )
@@ -89,11 +90,17 @@ func Boot(ctx context.Context, c Config) (Result, error) {
 	}
 	m := machine{
 		qemu: qemu, kernel: kernel,
-		initrd: filepath.Join(dir, "initrd"), status: filepath.Join(dir, "status"), console: filepath.Join(dir, "console"),
+		initrd: filepath.Join(dir, "initrd"), status: filepath.Join(dir, "status"), console: filepath.Join(dir, "console"), disk: filepath.Join(dir, "disk"),
 		memoryMB: c.MemoryMB, cpus: c.CPUs,
 	}
 	planFile := filepath.Join(dir, "plan")
 	if err := planArchive(planFile, plan); err != nil {
+		return Result{}, err
+	}
+	if err := os.WriteFile(m.disk, nil, 0o644); err != nil {
+		return Result{}, err
+	}
+	if err := os.Truncate(m.disk, diskSize); err != nil {
 		return Result{}, err
 	}
 	size, err := joinArchives(m.initrd, append(append([]string{base}, c.Archives...), planFile)...)
@@ -115,10 +122,10 @@ func Boot(ctx context.Context, c Config) (Result, error) {
 
 // machine is one qemu about to run.
 type machine struct {
-	qemu                    fetch.QEMU
-	kernel                  fetch.Kernel
-	initrd, status, console string
-	memoryMB, cpus          int
+	qemu                          fetch.QEMU
+	kernel                        fetch.Kernel
+	initrd, status, console, disk string
+	memoryMB, cpus                int
 }
 
 // arguments is qemu's command line. One thread drives both virtual CPUs in turn: they still race, at every switch, but
@@ -136,6 +143,8 @@ func (m machine) arguments() []string {
 		"-initrd", m.initrd,
 		"-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic",
 		"-serial", "file:"+m.console,
+		"-drive", "if=none,id=disk,format=raw,file="+m.disk,
+		"-device", "virtio-blk-pci,drive=disk",
 		"-device", "virtio-serial-pci",
 		// Not "stdio": that would take the end of standard input for the host closing the port.
 		"-chardev", "file,id=output,path=/dev/stdout",

@@ -18,6 +18,8 @@ const (
 	ModulesDir = "/lib/guest-modules" // NAME.ko and "order"
 	OutputPort = "sonde.output"       // virtio-serial port of frames
 	StatusPort = "sonde.status"       // virtio-serial port of status lines
+	Disk       = "/dev/vda"           // empty; a guest's own
+	CorpusDir  = "/corpus"            // SUITE/NAME.bt, where tests of scripts run
 )
 
 // Plan is what a guest does between its start and its end.

@@ -17,7 +17,9 @@ import (
 	"strings"
 
 	"sonde/internal/vmtest"
+	"sonde/internal/vmtest/fetch"
 	"sonde/internal/vmtest/report"
+	"sonde/internal/vmtest/wire"
 )
 
 // built is what was built before anything is run.
@@ -105,9 +107,23 @@ func prepare(ctx context.Context, o options, scratch string, failures *report.Co
 	if len(b.tests) == 0 {
 		return b, nil
 	}
+	if slices.ContainsFunc(b.tests, func(t guestTest) bool { return slices.ContainsFunc(t.names, needsCorpus) }) {
+		cache, err := fetch.Open("", o.refresh, stderr)
+		if err != nil {
+			return b, err
+		}
+		corpus, err := cache.Corpus(ctx)
+		if err != nil {
+			return b, err
+		}
+		files = append(files, vmtest.File{Guest: wire.CorpusDir, Host: corpus})
+	}
 	b.payload = filepath.Join(scratch, "payload.cpio")
 	return b, vmtest.Payload(ctx, b.payload, files)
 }
+
+// needsCorpus says whether a test runs Debian's bpftrace scripts: its name has Corpus in it.
+func needsCorpus(name string) bool { return strings.Contains(name, "Corpus") }
 
 func testdata(dir, guestDir string) []vmtest.File {
 	from := filepath.Join(dir, "testdata")
