@@ -1,0 +1,324 @@
+//go:build guest
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sonde/internal/kernel"
+	"sonde/internal/vmtest/wire"
+)
+
+// TestGuestCorpus runs every script that Debian's bpftrace packages ship, unmodified, while work of all kinds goes on: it
+// loads, attaches, shows what it should, and ends by SIGINT with status 0 and nothing unexpected on standard error. A
+// script that is about something that this kernel does not have has to say so, and nothing else may keep it from running.
+func TestGuestCorpus(t *testing.T) {
+	userSide(t)
+	sonde, work := as(t, "sonde"), beginWork(t)
+	for _, suite := range []string{"bookworm", "sid"} {
+		files, err := filepath.Glob(filepath.Join(wire.CorpusDir, suite, "*.bt"))
+		if err != nil || len(files) < 30 {
+			t.Fatalf("%s: %d scripts, %v", suite, len(files), err)
+		}
+		for _, file := range files {
+			name := strings.TrimSuffix(filepath.Base(file), ".bt")
+			t.Run(suite+"/"+name, func(t *testing.T) {
+				tool, ok := corpus[suite+"/"+name]
+				if !ok {
+					tool = corpus[name]
+				}
+				tool.run(t, sonde, file, work)
+			})
+		}
+	}
+}
+
+// tool is what is known of a script of the corpus.
+type tool struct {
+	// needs are what it is about; "|" is between names of which one is enough.
+	needs []string
+	// spares are needs that the script itself says it can do without: it then shows nothing.
+	spares []string
+	// wants are expressions that its output has to match.
+	wants []string
+	// live: wants appear while it runs, and not at once.
+	live bool
+	// seconds that it has to run, for what comes by the clock.
+	seconds int
+	// work of its own.
+	work func(*testing.T)
+	// warns are expressions for further lines of standard error.
+	warns []string
+}
+
+func (x tool) run(t *testing.T, sonde, file string, work *atomic.Int64) {
+	for _, spare := range x.spares {
+		if !anyPresent(t, spare) {
+			x.wants = nil
+		}
+	}
+	var lacks []string
+	for _, need := range x.needs {
+		if !anyPresent(t, need) {
+			lacks = append(lacks, need)
+		}
+	}
+	stdout, stderr := filepath.Join(t.TempDir(), "stdout"), filepath.Join(t.TempDir(), "stderr")
+	p := beginScript(t, exec.Command(sonde, "run", file), stdout, stderr)
+	defer func() {
+		if t.Failed() {
+			t.Logf("standard output:\n%s\nstandard error:\n%s", clip(read(t, stdout)), clip(read(t, stderr)))
+		}
+	}()
+	if len(lacks) > 0 {
+		x.refused(t, p, stderr, lacks)
+		return
+	}
+	attached := regexp.MustCompile(`(?m)^Attached \d+ probes?$`)
+	await(t, "the probes to be on", 60*time.Second, func() bool { return p.ended() || attached.MatchString(read(t, stderr)) })
+	start, rounds := time.Now(), work.Load()
+	if x.work != nil {
+		x.work(t)
+	}
+	await(t, "work to be done", 60*time.Second, func() bool { return p.ended() || work.Load() >= rounds+2 })
+	time.Sleep(time.Until(start.Add(time.Duration(x.seconds)*time.Second + 100*time.Millisecond)))
+	if x.live {
+		await(t, "it to show what it should", 20*time.Second, func() bool { return p.ended() || x.unmatched(read(t, stdout)) == "" })
+	}
+	if p.ended() {
+		t.Fatalf("it ended by itself, with status %d", p.status())
+	}
+	p.cmd.Process.Signal(unix.SIGINT)
+	await(t, "it to end", 60*time.Second, p.ended)
+	if got := p.status(); got != 0 {
+		t.Errorf("status %d", got)
+	}
+	if w := x.unmatched(read(t, stdout)); w != "" {
+		t.Errorf("the output does not match %s", w)
+	}
+	if rest := x.unexpected(t, read(t, stderr)); rest != "" {
+		t.Errorf("on standard error:\n%s", rest)
+	}
+}
+
+// refused checks that a script that cannot run here says why.
+func (x tool) refused(t *testing.T, p *scriptProcess, stderr string, lacks []string) {
+	await(t, "it to end", 60*time.Second, p.ended)
+	text := read(t, stderr)
+	t.Logf("this kernel has no %s", strings.Join(lacks, ", no "))
+	if p.status() != 1 || !strings.Contains(text, " error: ") {
+		t.Errorf("status %d, and the kernel has no %q; stderr:\n%s", p.status(), lacks, text)
+	}
+	for _, lack := range lacks {
+		for name := range strings.SplitSeq(lack, "|") {
+			if _, last, _ := cutLast(name, ":"); !strings.Contains(text, last) {
+				t.Errorf("nothing of %s on standard error:\n%s", name, text)
+			}
+		}
+	}
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return "", s, false
+}
+
+// unmatched returns the first expression that the output does not match, "" if there is none.
+func (x tool) unmatched(output string) string {
+	for _, w := range x.wants {
+		if !regexp.MustCompile("(?m)" + w).MatchString(output) {
+			return w
+		}
+	}
+	return ""
+}
+
+var missingFunction = regexp.MustCompile(`warning: the kernel has no function (\S+) that can be probed$`)
+
+// unexpected returns what is on standard error beyond the number of probes and what has to be there: a warning, with the
+// lines under it, of a function that the kernel really does not have, or one of x.warns.
+func (x tool) unexpected(t *testing.T, text string) string {
+	var rest []string
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	for i := 0; i < len(lines); i++ {
+		expected := regexp.MustCompile(`^Attached \d+ probes?$`).MatchString(lines[i])
+		warned := false
+		if m := missingFunction.FindStringSubmatch(lines[i]); m != nil {
+			warned = !present(t, "kprobe:"+m[1])
+		}
+		for _, w := range x.warns {
+			warned = warned || regexp.MustCompile(w).MatchString(lines[i])
+		}
+		if warned {
+			i += 2 // the source line, and what is under it
+			for i+1 < len(lines) && strings.HasPrefix(lines[i+1], "hint: ") {
+				i++
+			}
+		}
+		if !expected && !warned {
+			rest = append(rest, lines[i])
+		}
+	}
+	return strings.Join(rest, "\n")
+}
+
+// clip shortens what nobody will read to its end.
+func clip(s string) string {
+	if len(s) > 3000 {
+		return s[:3000] + "..."
+	}
+	return s
+}
+
+var thisKernel = kernel.Live(nil)
+
+func anyPresent(t *testing.T, need string) bool {
+	for name := range strings.SplitSeq(need, "|") {
+		if present(t, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// present says whether the kernel has something: "kprobe:NAME", "tracepoint:GROUP:NAME", "field:STRUCT:NAME" or
+// "argument:GROUP:NAME:ARGUMENT" of a tracepoint.
+func present(t *testing.T, name string) bool {
+	kind, rest, _ := strings.Cut(name, ":")
+	switch kind {
+	case "kprobe", "tracepoint":
+		found, err := thisKernel.Match(kind, rest)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return len(found) > 0
+	case "argument":
+		event, argument, _ := cutLast(rest, ":")
+		group, tracepoint, _ := strings.Cut(event, ":")
+		format, err := thisKernel.Tracepoint(group, tracepoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range format.Fields {
+			if f.Name == argument {
+				return true
+			}
+		}
+		return false
+	case "field":
+		structure, field, _ := strings.Cut(rest, ":")
+		return hasField(t, structure, field)
+	}
+	t.Fatalf("%s: what is that?", name)
+	return false
+}
+
+// scriptProcess is a running script whose output goes to files.
+type scriptProcess struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func beginScript(t *testing.T, cmd *exec.Cmd, stdout, stderr string) *scriptProcess {
+	t.Helper()
+	out, err := os.Create(stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	complaints, err := os.Create(stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer complaints.Close()
+	cmd.Stdout, cmd.Stderr = out, complaints
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &scriptProcess{cmd, make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		_ = cmd.Wait() // ProcessState tells
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-p.done
+	})
+	return p
+}
+
+func (p *scriptProcess) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *scriptProcess) status() int { return status(p.cmd.ProcessState) }
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// await waits until something is so.
+func await(t *testing.T, what string, limit time.Duration, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waiting for %s: not within %v", what, limit)
+		}
+	}
+}
+
+// beginWork goes on with work of all kinds until the test ends, and counts the rounds.
+func beginWork(t *testing.T) *atomic.Int64 {
+	rounds, stop, done := new(atomic.Int64), make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			for _, kind := range []string{"files", "opens", "execs", "sleeps", "kills", "setuids", "tcp", "unix", "syncs", "disk", "user"} {
+				work := toils[kind]
+				if kind == "user" {
+					work = runUserSide
+				}
+				if err := work(); err != nil {
+					done <- fmt.Errorf("%s: %w", kind, err)
+					return
+				}
+			}
+			rounds.Add(1)
+			select {
+			case <-stop:
+				done <- nil
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		close(stop)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return rounds
+}
