@@ -24,6 +24,7 @@ type lowerer struct {
 	formats map[string]int  // index in out.Formats
 
 	programs []*lowered
+	growth   int // see mayGrow
 	diags    []syntax.Diagnostic
 
 	zeroCell    int                      // 1 + the offset of a cell that holds 0 for ever; 0: there is none yet
@@ -100,6 +101,9 @@ type fn struct {
 	// done is where a return goes: it gives back the scratch memory and ends the program.
 	done   *ir.Block
 	result ir.Value // variable: what the program returns
+
+	reports  int    // places that tell of failed helpers
+	reporter string // the function that does it, see lower_error.go
 
 	scratch scratchArea
 	// outer is the function that a callback belongs to; frame is the callback's pointer to what it shares with it, see

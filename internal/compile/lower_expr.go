@@ -14,6 +14,9 @@ func (f *fn) expr(e syntax.Expr) value {
 	if c := f.constOf(e); c != nil {
 		return f.constant(c, f.typeOf(e))
 	}
+	if !f.mayGrow(e) {
+		return f.nothing(f.typeOf(e))
+	}
 	switch e := e.(type) {
 	case *syntax.Var:
 		return f.readVar(f.info.Vars[e])

@@ -56,12 +56,15 @@ func (l *lowerer) program(lw *lowered) *ir.Program {
 	if decl.Predicate != nil {
 		f.pushScope()
 		mark := f.mark()
-		f.cond(decl.Predicate, late, miss)
+		holds := irf.NewBlock("holds")
+		f.cond(decl.Predicate, holds, miss)
 		f.release(mark)
 		f.popScope()
-	} else {
-		f.Jump(late)
+		f.Goto(holds)
 	}
+	// It costs more than most predicates, and has nothing to do with them.
+	f.filterCompat(miss)
+	f.Jump(late)
 	scratchEarly, looseEarly := f.scratch.size.most > 0, len(f.loose)
 
 	f.Goto(body)
@@ -110,7 +113,7 @@ func (l *lowerer) program(lw *lowered) *ir.Program {
 // filter leaves out what the whole script is not about: other processes than that of -p, or outside the followed tree;
 // other system calls where the attach point is all of them.
 func (f *fn) filter(skip *ir.Block) {
-	f.filterSyscall(skip)
+	f.filterNumber(skip)
 	if !f.aboutCurrent() {
 		return
 	}

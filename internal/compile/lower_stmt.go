@@ -59,6 +59,9 @@ func (f *fn) stmt(s syntax.Stmt) {
 	if f.Block == nil {
 		return // behind a jump: never reached
 	}
+	if !f.mayGrow(s) {
+		return
+	}
 	pos := f.Pos
 	f.Pos = int32(s.Span().Start)
 	mark := f.mark()
@@ -88,6 +91,19 @@ func (f *fn) stmt(s syntax.Stmt) {
 	}
 	f.release(mark)
 	f.Pos = pos
+}
+
+// growthMost is how many statements and expressions are lowered at most, copies counted: beyond that no kernel takes the
+// program, and nobody wants to wait for it.
+const growthMost = 50_000
+
+// mayGrow counts what is lowered.
+func (l *lowerer) mayGrow(n syntax.Node) bool {
+	l.growth++
+	if l.growth == growthMost {
+		l.refuse(n, "this script becomes too large when its loops are unrolled", "write a while or a for in place of unroll")
+	}
+	return l.growth < growthMost
 }
 
 // effect lowers an expression whose value nobody wants.

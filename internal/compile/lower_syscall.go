@@ -40,15 +40,7 @@ func (f *fn) syscallNumber() ir.Value {
 	return f.LoadPure(f.word(0), off, size, true)
 }
 
-// filterSyscall leaves out what the tracepoints would leave out.
-func (f *fn) filterSyscall(skip *ir.Block) {
-	if f.plan.raw != rawEnter && f.plan.raw != rawExit {
-		return
-	}
-	f.filterNumber(skip)
-	f.filterCompat(skip)
-}
-
+// filterNumber leaves out system calls that are not asked for.
 func (f *fn) filterNumber(skip *ir.Block) {
 	ids := f.plan.ids
 	if len(ids) == 0 {
@@ -91,17 +83,35 @@ func (f *fn) filterNumber(skip *ir.Block) {
 	f.Goto(next)
 }
 
-// filterCompat leaves out system calls by the 32-bit interface, whose numbers mean others.
+// Offsets in struct pt_regs of amd64 (arch/x86/include/uapi/asm/ptrace.h).
+const (
+	regsCX = 88
+	regsIP = 128
+)
+
+// filterCompat leaves out system calls by the 32-bit interface, whose numbers mean others. The kernel's own mark of them is
+// in the task, and takes a call to get at. The instruction SYSCALL, by which nearly all come on amd64, leaves a trace in the
+// registers: it puts the address of the next instruction into rcx. Where that is not so the mark decides.
 func (f *fn) filterCompat(skip *ir.Block) {
-	path, flag := "status", int64(2) // TS_COMPAT
-	if f.t.Machine() == "arm64" {
-		path, flag = "flags", 1<<22 // TIF_32BIT
-	}
-	v, ok := f.taskField([]string{"task_struct", "thread_info", path})
-	if !ok {
+	if f.plan.raw != rawEnter && f.plan.raw != rawExit {
 		return
 	}
 	next := f.Func.NewBlock("native")
+	path, flag := "status", int64(2) // TS_COMPAT
+	if f.t.Machine() == "arm64" {
+		path, flag = "flags", 1<<22 // TIF_32BIT
+	} else {
+		unsure := f.Func.NewBlock("unsure")
+		regs := f.word(0)
+		f.Branch(ir.Eq, f.LoadPure(regs, regsCX, 8, false), f.LoadPure(regs, regsIP, 8, false), next, unsure)
+		f.Goto(unsure)
+	}
+	v, ok := f.taskField([]string{"task_struct", "thread_info", path})
+	if !ok {
+		f.Jump(next)
+		f.Goto(next)
+		return
+	}
 	f.BranchImm(ir.Test, v, flag, skip, next)
 	f.Goto(next)
 }
