@@ -79,7 +79,11 @@ func Run(argv []string, in, out, errOut *os.File) int {
 	root.SetOut(out)
 	root.SetErr(errOut)
 	err := root.Execute()
-	return exitStatus(errOut, name, err)
+	status := exitStatus(errOut, name, err)
+	if name == classicName {
+		status = classicStatus(status, err)
+	}
+	return status
 }
 
 // exitStatus says what went wrong in one line, and turns it into a status.
@@ -127,7 +131,7 @@ func oneLine(s string) string {
 // dropIns are the names under which the binary is another tool: its flags, its columns.
 var dropIns = map[string]func(streams, string) *cobra.Command{
 	"execsnoop": execsnoopCommand,
-	"bpftrace":  bpftraceCommand,
+	classicName: bpftraceCommand,
 }
 
 func rootCommand(io streams) *cobra.Command {

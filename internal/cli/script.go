@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -21,7 +22,7 @@ import (
 func liveKernel() kernel.Target { return kernel.Live(attach.Trials()) }
 
 // classicVersion is the version of bpftrace whose language and command line these are.
-const classicVersion = "0.27.0"
+const classicVersion = "0.27.1"
 
 // runScript is sonde run, and the name bpftrace.
 func runScript(io streams, c *cobra.Command, x *scriptFlags, args []string, name string) error {
@@ -37,20 +38,29 @@ func runScript(io streams, c *cobra.Command, x *scriptFlags, args []string, name
 		return doctor.RunE(doctor, nil)
 	case x.format != "text" && x.format != "json":
 		return usage("-f %q: the formats are text and json", x.format)
-	case x.buffering != "line" && x.buffering != "full" && x.buffering != "none":
+	case x.buffering != "" && !slices.Contains([]string{bufferLine, bufferFull, bufferNone}, x.buffering):
 		return usage("-B %q: the modes are line, full and none", x.buffering)
 	case x.list && x.expr == "" && (len(args) == 0 || !isScript(args[0])):
 		pid, err := parsePID(x.pid)
 		if err != nil {
 			return err
 		}
-		return listProbes(io.out, liveKernel(), args, pid, x.verbose > 0)
+		err = listProbes(io.out, liveKernel(), args, pid, x.verbose > 0)
+		var none *unmatchedError
+		if name == classicName && errors.As(err, &none) {
+			say(io.err, "%s: %v", name, err)
+			return nil
+		}
+		return err
+	}
+	if err := x.refuse(); err != nil {
+		return err
 	}
 	src, err := x.source(io.in, args)
 	if err != nil {
 		return err
 	}
-	if x.fmt {
+	if x.fmt || x.mode == "format" {
 		return formatScript(io, src)
 	}
 	s := &script{name: name, io: io, flags: x, kernel: liveKernel()}
@@ -71,8 +81,10 @@ func formatScript(io streams, in scriptSource) error {
 	if len(bad) > 0 {
 		return complain(io, bad)
 	}
-	_, err := io.out.Write(syntax.Format(tree, src))
-	return err
+	if _, err := io.out.Write(syntax.Format(tree, src)); err != nil {
+		return quietPipe(err)
+	}
+	return nil
 }
 
 // complain writes messages that were rendered already, and ends the run.
@@ -109,6 +121,9 @@ func (x *scriptFlags) options(in scriptSource) (o compile.Options, err error) {
 	o.Demangle = demangle
 	o.Without = map[string]bool{}
 	for _, f := range x.noFeature {
+		if !slices.Contains(switchable, f) {
+			return o, usage("--no-feature %q: the features are %s", f, strings.Join(switchable, ", "))
+		}
 		o.Without[f] = true
 	}
 	for _, d := range x.debug {
@@ -144,7 +159,9 @@ func (s *script) compile(in scriptSource, o compile.Options) (*compile.Program, 
 	if s.flags.tree {
 		text, own = follow(text, k.Types() != nil)
 		o.Tree = treeMap
-		o.PID = 0 // the tree's root, not the only process
+		if o.PID != 0 { // the tree's root, not the only process
+			o.Binary, o.PID = fmt.Sprintf("/proc/%d/exe", o.PID), 0
+		}
 	}
 	p, diags := compile.Compile(text, in.name, k, o)
 	if p != nil {
@@ -154,20 +171,15 @@ func (s *script) compile(in scriptSource, o compile.Options) (*compile.Program, 
 		p.Maps = slices.DeleteFunc(p.Maps, func(m compile.Map) bool { return m.Name == treeMap })
 	}
 	src := syntax.NewSource(in.name, text)
-	colour := terminalWidth(s.io.err) > 0 && colour()
-	bad, warnings := report(src, diags, colour)
+	bad, warnings := report(src, diags, s.colour())
 	if !s.flags.noWarnings && !s.flags.quiet {
 		for _, w := range warnings {
 			fmt.Fprintln(s.io.err, strings.TrimSuffix(w, "\n"))
 		}
 	}
 	if p != nil && len(o.Stages) > 0 {
-		for _, st := range o.Stages {
-			text, _ := p.Stage(st)
-			fmt.Fprint(s.io.out, text)
-		}
-		if len(bad) == 0 {
-			return nil, nil
+		if err := s.showStages(p, o.Stages); err != nil || len(bad) == 0 {
+			return nil, err
 		}
 	}
 	if len(bad) > 0 {
@@ -180,12 +192,39 @@ func (s *script) compile(in scriptSource, o compile.Options) (*compile.Program, 
 		return nil, err
 	}
 	if s.flags.list {
-		for _, pt := range p.Points {
-			fmt.Fprintln(s.io.out, oneLine(pt))
-		}
-		return nil, nil
+		return nil, newLister(s.io.out, k, s.pid, s.flags.verbose > 0).points(p.Points)
 	}
 	return p, nil
+}
+
+// showStages prints the text forms of phases, with a heading where there are several.
+func (s *script) showStages(p *compile.Program, stages []string) error {
+	var b strings.Builder
+	for i, st := range stages {
+		text, _ := p.Stage(st)
+		if len(stages) > 1 {
+			if i > 0 {
+				b.WriteByte('\n')
+			}
+			fmt.Fprintf(&b, "// %s\n", st)
+		}
+		b.WriteString(text)
+	}
+	if _, err := s.io.out.WriteString(b.String()); err != nil {
+		return quietPipe(err)
+	}
+	return nil
+}
+
+// colour says whether messages are coloured: on a terminal, unless the environment says otherwise.
+func (s *script) colour() bool {
+	switch os.Getenv(settingPrefix + "COLOR") {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return terminalWidth(s.io.err) > 0 && colour()
 }
 
 // unknownOptions refuses --name=value behind the script where the script asks for no such option.
@@ -208,6 +247,10 @@ func unknownOptions(given map[string]string, p *compile.Program) error {
 
 // scriptHelp lists the script's own options.
 func (s *script) scriptHelp(name string, p *compile.Program) error {
+	if len(p.Help) == 0 {
+		_, err := fmt.Fprintf(s.io.out, "%s has no options of its own.\n", oneLine(name))
+		return err
+	}
 	fmt.Fprintf(s.io.out, "Options of %s, to be given behind --:\n", oneLine(name))
 	for _, h := range p.Help {
 		text := "--" + h.Name

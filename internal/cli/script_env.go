@@ -37,7 +37,7 @@ func (s *script) newRunner() (*bt.Runner, error) {
 		}
 	}
 	return bt.New(s.program, bt.Env{
-		Out: s.file, Err: s.io.err, JSON: s.flags.format == "json",
+		Out: s.out, Err: s.io.err, JSON: s.flags.format == "json",
 		Terminal:   s.flags.file == "" && terminalWidth(s.io.out) > 0,
 		NoWarnings: s.flags.noWarnings,
 		Maps:       maps,
@@ -102,8 +102,10 @@ func (y *scriptSymbols) BuildID(id [20]byte, offset uint64) bt.Frame {
 	return frame(y.processes.ByBuildID(id, offset))
 }
 
-func (y *scriptSymbols) Observe(pid uint32) {
-	_ = y.processes.Observe(pid) // it may have ended already: then its addresses stay numbers
+func (y *scriptSymbols) Observe(pid uint32, addr, offset uint64) {
+	if err := y.processes.Observe(pid); err != nil && addr != 0 {
+		y.processes.Assume(pid, addr, offset)
+	}
 }
 
 func (y *scriptSymbols) close() { y.processes.Close() }

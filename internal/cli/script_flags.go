@@ -39,6 +39,36 @@ type scriptFlags struct {
 	ignored     []string
 	ignoredBool bool
 	version     bool
+	mode        string
+	developer   map[string]*string // options of bpftrace that cannot be had here, by name
+}
+
+// switchable are the features that --no-feature takes.
+var switchable = []string{"kprobe_multi", "kprobe_session", "uprobe_multi", "raw_syscalls"}
+
+// classicName is the name under which the binary is bpftrace.
+const classicName = "bpftrace"
+
+// developerOptions are options of bpftrace that cannot be had here, and what there is instead.
+var developerOptions = []struct{ name, instead string }{
+	{"emit-elf", "no object file is made; -d asm prints the programs"},
+	{"emit-llvm", "there is no LLVM in sonde; -d ir prints what the programs are made from"},
+	{"aot", "scripts are compiled where they run"},
+	{"test", "test probes are not run"},
+	{"bench", "bench probes are not run"},
+}
+
+// refuse says what of the developers' options of bpftrace there is not.
+func (x *scriptFlags) refuse() error {
+	for _, d := range developerOptions {
+		if v := x.developer[d.name]; v != nil && *v != "" {
+			return usage("--%s: %s", d.name, d.instead)
+		}
+	}
+	if x.mode != "" && x.mode != "format" {
+		return usage("--mode %q: the only mode is format", x.mode)
+	}
+	return nil
 }
 
 func (x *scriptFlags) add(f *pflag.FlagSet) {
@@ -49,7 +79,7 @@ func (x *scriptFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&x.tree, "tree", false, "trace only the command of -c (or the process of -p) and its descendants")
 	f.StringVarP(&x.format, "format", "f", "text", "`FORMAT` of the output: text or json")
 	f.StringVarP(&x.file, "output", "o", "", "write the output to this `FILE`")
-	f.StringVarP(&x.buffering, "buffering", "B", "full", "when the output is written: `MODE` line, full or none")
+	f.StringVarP(&x.buffering, "buffering", "B", "", "write the output by the `MODE` line, full (64 KiB) or none; else whenever no event waits")
 	f.StringArrayVarP(&x.debug, "debug", "d", nil, "print a `STAGE` of the compiler: ast, types, ir, asm or all; and stop")
 	f.CountVarP(&x.verbose, "verbose", "v", "say more: how each probe is attached, what the run has cost")
 	f.BoolVarP(&x.quiet, "quiet", "q", false, "say less: no messages but errors")
@@ -61,8 +91,8 @@ func (x *scriptFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&x.info, "info", false, "say what this kernel allows, as sonde doctor does")
 	f.StringArrayVar(&x.includes, "include", nil, "put this C `FILE` before the script")
 	f.StringArrayVarP(&x.includeDirs, "include-dir", "I", nil, "look for C files in this `DIR` too")
-	f.StringSliceVar(&x.noFeature, "no-feature", nil, "do without these `FEATURE`s: kprobe_multi, kprobe_session, uprobe_multi, raw_syscalls")
-	f.StringVar(&x.probeFilter, "probe-filter", "", "attach only to probes whose names match this `REGEX`")
+	f.StringSliceVar(&x.noFeature, "no-feature", nil, "do without these `FEATURE`s: "+strings.Join(switchable, ", "))
+	f.StringVar(&x.probeFilter, "probe-filter", "", "attach only to probes whose names match this `REGEX` (begin and end run always)")
 	f.StringVar(&x.buffer, "buffer", "", "`SIZE` of the ring buffer (64K ... 1G; a power of two)")
 	f.BoolVar(&x.noOptimize, "no-optimize", false, "attach every probe as it is written, and compile the plain way")
 	f.SetInterspersed(true)
@@ -75,7 +105,17 @@ func (x *scriptFlags) addClassic(f *pflag.FlagSet) {
 		f.StringArrayVar(&x.ignored, name, nil, "taken for the sake of existing command lines")
 		_ = f.MarkHidden(name)
 	}
-	for _, name := range []string{"usdt-file-activation", "btf"} {
+	x.developer = make(map[string]*string)
+	for _, d := range developerOptions {
+		x.developer[d.name] = f.String(d.name, "", d.instead)
+		_ = f.MarkHidden(d.name)
+		if d.name == "test" || d.name == "bench" {
+			f.Lookup(d.name).NoOptDefVal = "true"
+		}
+	}
+	f.StringVar(&x.mode, "mode", "", "format: as --fmt")
+	_ = f.MarkHidden("mode")
+	for _, name := range []string{"usdt-file-activation", "btf", "verify-llvm-ir"} {
 		short := ""
 		if name == "btf" {
 			short = "b"
@@ -88,8 +128,12 @@ func (x *scriptFlags) addClassic(f *pflag.FlagSet) {
 // settingPrefix begins the names of environment variables that are settings of scripts.
 const settingPrefix = "BPFTRACE_"
 
-// environmentOnly are variables of that prefix that are no settings: where bpftrace looks for things.
-var environmentOnly = []string{"BTF", "KERNEL_SOURCE", "KERNEL_BUILD", "VMLINUX", "COLOR", "KERNEL_MODULES_BTF"}
+// environmentOnly are variables of that prefix that are no settings. But for COLOR they have nothing to say here.
+var environmentOnly = []string{
+	"BTF", "KERNEL_SOURCE", "KERNEL_BUILD", "VMLINUX", "COLOR", "KERNEL_MODULES_BTF",
+	// Of older versions: about a compiler that is not here, or for tests.
+	"ADDR2LINE", "DEBUG_OUTPUT", "DUMMY_TS_MAP", "MAX_AST_NODES", "MAX_TYPE_RES_ITERATIONS", "VERIFY_LLVM_IR",
+}
 
 // settings are the config keys that the environment sets.
 func settings(environ []string) map[string]string {
@@ -222,7 +266,14 @@ func bpftraceCommand(io streams, name string) *cobra.Command {
 	var x scriptFlags
 	c := &cobra.Command{
 		Use:   name + " [flags] FILE [ARG...]  |  " + name + " [flags] -e PROGRAM",
-		Short: "High-level tracing language",
+		Short: "Run a bpftrace script",
+		Long: `Runs bpftrace scripts, under bpftrace's own command line: this is sonde, of which "sonde run" is the other name.
+
+FILE may be - for standard input. What stands behind the script are its parameters ($1, $2, ...); behind -- they may be
+options of its own (--name=value).`,
+		Example: `  ` + name + ` -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }'
+  ` + name + ` -l '*sleep*'
+  ` + name + ` biolatency.bt`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return runScript(io, c, &x, args, name)
 		},

@@ -1,21 +1,20 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"sonde/internal/attach"
 	"sonde/internal/compile"
 	"sonde/internal/kernel"
-	"sonde/internal/print"
 	"sonde/internal/prog"
 	bt "sonde/internal/script"
 	"sonde/internal/stream"
@@ -35,18 +34,22 @@ type script struct {
 	program  *compile.Program
 	session  *attach.Session
 	command  *target.Command
-	file     *print.Output
+	released bool // the command runs
+	out      *scriptOutput
+	progress *progress
 	runner   *bt.Runner
 	symbols  *scriptSymbols
 	reader   *stream.Reader
 	counters *stream.Counters
 	seq      *stream.Sequence
-	lost     uint64 // told of so far
+	early    []prog.Record // what the begin probes sent
+	lost     uint64        // told of so far
 	events   uint64
 	lastLook uint64
 
 	signals chan os.Signal
 	signal  os.Signal // that ended the run, nil if none did
+	left    bool      // the script called exit
 	stopped chan struct{}
 }
 
@@ -63,7 +66,7 @@ func (s *script) run(in scriptSource) error {
 	}
 	if s.command != nil {
 		defer s.command.Cancel()
-		o.Command, o.ChildPID = true, s.command.Pid()
+		o.Command, o.ChildPID, o.Binary = true, s.command.Pid(), s.command.Path()
 	}
 	forget()
 	if s.program, err = s.compile(in, o); err != nil || s.program == nil {
@@ -74,48 +77,64 @@ func (s *script) run(in scriptSource) error {
 }
 
 // trace loads, runs the begin probes, attaches, shows records until the end, runs the end probes, shows the maps.
+//
+// Signals end it in order only once the probes are on. Until then they end the process, of which nothing stays behind.
 func (s *script) trace() (err error) {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // a gone reader is found by the failing write
+	s.progress = s.newProgress()
+	if err := s.openOutput(); err != nil {
+		return err
+	}
+	defer s.out.Close()
+	if err := s.load(); err != nil {
+		return err
+	}
+	defer s.close()
+	if s.flags.dryRun {
+		return s.dryRun()
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	leaves := slices.ContainsFunc(s.early, s.isExit)
+	if !leaves {
+		if err := s.attach(); err != nil {
+			return err
+		}
+	}
 	s.signals = make(chan os.Signal, 2)
 	signal.Notify(s.signals, endSignals()...)
 	defer signal.Stop(s.signals)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-
-	if err := s.openOutput(); err != nil {
-		return err
-	}
-	defer s.file.Close()
-	if err := s.load(); err != nil {
-		return err
-	}
-	defer s.close()
-	if err := s.begin(); err != nil {
-		return err
-	}
-	if !s.exiting() {
-		if err := s.attach(); err != nil {
-			return err
-		}
-	}
-	if s.flags.dryRun {
-		return s.finish(nil)
-	}
 	s.stopped = make(chan struct{})
-	self := s.watchSelf()
-	defer self()
+	defer s.watchSelf()()
 	go s.watch(ctx, cancel)
-	if !s.exiting() {
+	if err = s.opening(leaves); err == nil && !s.exiting() {
 		err = s.follow(ctx)
 	}
 	cancel()
 	<-s.stopped
-	return s.end(err)
+	return s.end(unlessStopped(err))
+}
+
+// dryRun attaches and ends: no probe of the script itself runs before it has to.
+func (s *script) dryRun() error {
+	if err := s.attach(); err != nil {
+		return err
+	}
+	if !s.flags.quiet && s.name != classicName {
+		say(s.io.err, "%s: %d probes can be attached", s.name, s.points())
+	}
+	return nil
 }
 
 // load puts programs and maps into the kernel.
 func (s *script) load() (err error) {
 	s.program.Spec.Stats = s.flags.verbose > 0
+	if beforeLoad != nil {
+		beforeLoad(s.program)
+	}
 	if s.session, err = attach.OpenFor(s.program.Spec, s.kernel.Types()); err != nil {
 		return s.refused(err)
 	}
@@ -146,28 +165,65 @@ func (s *script) close() {
 	}
 }
 
-// begin runs the begin probes and handles what they sent.
+// begin runs the begin probes. What they sent is kept until the other probes are on, so that what comes of it, a command
+// of system() say, is seen by them; unless it is exit(), for which nothing need be attached.
 func (s *script) begin() error {
 	if s.flags.tree {
-		root := uint32(s.rootPID())
-		if _, err := s.session.Add(s.treeMap, root, uint64(1)); err != nil {
+		if _, err := s.enter(uint32(s.rootPID())); err != nil {
 			return err
 		}
 	}
 	for _, p := range s.program.Begin {
 		if _, err := s.session.Run(p); err != nil {
-			return err
+			return &loadFault{err}
 		}
 	}
-	return s.drain()
+	return stream.Final(s.reader, &keeper{&s.early})
+}
+
+// keeper copies records.
+type keeper struct{ to *[]prog.Record }
+
+func (k *keeper) Before(uint64) error { return nil }
+func (k *keeper) Record(rec prog.Record) error {
+	rec.Body = bytes.Clone(rec.Body)
+	*k.to = append(*k.to, rec)
+	return nil
+}
+func (k *keeper) Drained(uint64, bool) error { return nil }
+func (k *keeper) Holding() bool              { return false }
+
+func (s *script) isExit(rec prog.Record) bool {
+	return int(rec.Type) < len(s.program.Sites) && s.program.Sites[rec.Type].Kind == compile.SiteExit
 }
 
 func (s *script) rootPID() int {
 	if s.command != nil {
 		return s.command.Pid()
 	}
-	n, _ := parsePID(s.flags.pid)
-	return n
+	return s.pid
+}
+
+// enter puts a process into the map of --tree.
+func (s *script) enter(pid uint32) (added bool, err error) {
+	return s.session.Add(s.treeMap, pid, uint64(1))
+}
+
+// reseed enters the descendants that the process of --tree -p had before the probes were on.
+func (s *script) reseed() error {
+	if !s.flags.tree || s.command != nil {
+		return nil
+	}
+	root := target.Options{Trees: []string{strconv.Itoa(s.pid)}}
+	t, err := root.Resolve()
+	if err != nil {
+		return err
+	}
+	_, err = t.Reseed(s.enter, func(pid uint32) error {
+		_, err := s.session.Remove(s.treeMap, pid)
+		return err
+	})
+	return err
 }
 
 // drain handles what is in the ring now.
@@ -178,25 +234,53 @@ func (s *script) drain() error {
 	return nil
 }
 
-// attach puts the probes on, and says how many.
+// attach puts the probes on.
 func (s *script) attach() error {
-	if err := s.session.Attach(); err != nil {
-		return err
+	if s.progress != nil {
+		s.session.Progress = s.progress.attaching
 	}
-	if !s.flags.quiet {
+	err := s.session.Attach()
+	s.progress.clear()
+	if err != nil {
+		return &loadFault{err}
+	}
+	if s.flags.quiet {
+		return s.reseed()
+	}
+	if !s.flags.noWarnings {
 		for _, m := range s.session.Missing() {
 			say(s.io.err, "%s: warning: %s", s.name, m)
 		}
-		if s.flags.verbose > 0 {
-			for _, c := range s.program.Choices {
-				say(s.io.err, "%s: %s", s.name, c)
-			}
+	}
+	if s.flags.verbose > 0 {
+		for _, c := range s.program.Choices {
+			say(s.io.err, "%s: %s", s.name, c)
 		}
-		if err := s.runner.Attached(len(s.program.Points)); err != nil {
+	}
+	return s.reseed()
+}
+
+// points is how many attach points are on, as far as is known.
+func (s *script) points() int { return max(len(s.program.Points)-len(s.session.Missing()), 0) }
+
+// opening says how many probes are on, then shows what the begin probes sent.
+func (s *script) opening(leaves bool) error {
+	if !s.flags.quiet {
+		n := s.points()
+		if leaves {
+			n = len(s.program.Begin)
+		}
+		if err := s.runner.Attached(n); err != nil {
 			return err
 		}
 	}
-	return s.file.Flush()
+	for _, rec := range s.early {
+		if err := s.Record(rec); err != nil {
+			return err
+		}
+	}
+	s.early = nil
+	return s.out.Flush()
 }
 
 // follow lets the command go and handles records until the end.
@@ -205,9 +289,10 @@ func (s *script) follow(ctx context.Context) error {
 		if err := s.command.Release(); err != nil {
 			return err
 		}
+		s.released = true
 	}
 	if len(s.program.Iter) > 0 {
-		return s.iterate()
+		return s.iterate(ctx)
 	}
 	if s.session.Attached() == 0 && len(s.program.Signals) == 0 && s.command == nil {
 		return nil // nothing more will come
@@ -217,165 +302,25 @@ func (s *script) follow(ctx context.Context) error {
 }
 
 // iterate goes through what the iterator goes through; its records are in the ring like all others.
-func (s *script) iterate() error {
+func (s *script) iterate(ctx context.Context) error {
 	for _, p := range s.program.Iter {
 		text, err := s.session.IterText(p)
 		if err != nil {
 			return err
 		}
+		defer text.Close()
 		buf := make([]byte, 64<<10)
-		for {
+		for ctx.Err() == nil && !s.exiting() {
 			_, err := text.Read(buf)
 			if derr := s.drain(); derr != nil {
-				text.Close()
 				return derr
 			}
 			if err != nil {
 				break
 			}
 		}
-		text.Close()
 	}
 	return nil
-}
-
-// end detaches, runs the end probes, and shows what is left.
-func (s *script) end(err error) error {
-	err = errors.Join(err, s.session.Detach())
-	if errors.Is(err, print.ErrClosedPipe) {
-		return s.status(nil)
-	}
-	err = errors.Join(err, s.drain())
-	if err == nil {
-		s.runner.AtEnd()
-		for _, p := range s.program.End {
-			if _, rerr := s.session.Run(p); rerr != nil {
-				err = errors.Join(err, rerr)
-			}
-		}
-		err = errors.Join(err, s.drain())
-	}
-	return s.finish(err)
-}
-
-// finish shows the maps, accounts for losses, and turns the end of the run into an error or a status.
-func (s *script) finish(err error) error {
-	if err == nil && !s.flags.dryRun {
-		err = s.runner.PrintMaps()
-	}
-	err = errors.Join(err, s.tellLost(true))
-	flushed := s.file.Flush()
-	if errors.Is(err, print.ErrClosedPipe) || errors.Is(flushed, print.ErrClosedPipe) {
-		return s.status(nil)
-	}
-	if flushed == nil {
-		flushed = s.file.Err()
-	}
-	if flushed != nil {
-		err = errors.Join(err, fmt.Errorf("writing: %w", flushed))
-	}
-	if s.flags.verbose > 0 {
-		s.account()
-	}
-	return s.status(err)
-}
-
-// status is how the run ends: exit's code, or the command's.
-func (s *script) status(err error) error {
-	if s.command != nil && s.signal != nil {
-		err = errors.Join(err, s.command.Signal(s.signal))
-		select {
-		case <-s.command.Done():
-		case <-time.After(graceAfterSignal):
-		}
-	}
-	switch {
-	case err != nil:
-		return err
-	case s.code() != 0:
-		return &statusError{s.code()}
-	case s.command == nil || s.name != "sonde":
-		return nil
-	}
-	select {
-	case <-s.command.Done():
-		return &statusError{s.command.Status()}
-	default:
-		return nil
-	}
-}
-
-// watch ends the run when a signal comes, when the command has ended or the process of -p.
-func (s *script) watch(ctx context.Context, cancel context.CancelFunc) {
-	defer close(s.stopped)
-	defer cancel()
-	var ended <-chan struct{}
-	if s.command != nil {
-		ended = s.command.Done()
-	} else if pid, _ := parsePID(s.flags.pid); pid != 0 {
-		ended = processEnd(ctx, pid)
-	}
-	select {
-	case <-ctx.Done():
-	case s.signal = <-s.signals:
-		go insist(s.signals)
-	case <-ended:
-	}
-}
-
-// processEnd returns a channel that is closed when the process ends.
-func processEnd(ctx context.Context, pid int) <-chan struct{} {
-	done := make(chan struct{})
-	fd, err := unix.PidfdOpen(pid, 0) // 5.3
-	go func() {
-		defer close(done)
-		if err != nil {
-			return // it has ended already
-		}
-		defer unix.Close(fd)
-		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		for ctx.Err() == nil {
-			if n, err := unix.Poll(polled, 100); n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
-				return
-			}
-		}
-	}()
-	return done
-}
-
-// watchSelf runs the programs of self:signal probes when their signals come; the function it returns ends that.
-func (s *script) watchSelf() func() {
-	if len(s.program.Signals) == 0 {
-		return func() {}
-	}
-	byNumber := map[os.Signal][]string{}
-	ch := make(chan os.Signal, 8)
-	for _, p := range s.program.Signals {
-		if n := unix.SignalNum(p.Signal); n != 0 {
-			byNumber[n] = append(byNumber[n], p.Program)
-			signal.Notify(ch, n)
-		}
-	}
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case sig := <-ch:
-				for _, p := range byNumber[sig] {
-					if _, err := s.session.Run(p); err != nil {
-						say(s.io.err, "%s: %v", s.name, err)
-					}
-				}
-				s.reader.Wake()
-			case <-done:
-				return
-			}
-		}
-	}()
-	return func() {
-		signal.Stop(ch)
-		close(done)
-	}
 }
 
 // Before, Record, Drained and Holding are stream.Handler.
@@ -412,8 +357,10 @@ func (s *script) Drained(now uint64, _ bool) error {
 			return err
 		}
 	}
-	if err := s.runner.Flush(); err != nil {
-		return err
+	if s.out.eager() {
+		if err := s.runner.Flush(); err != nil {
+			return err
+		}
 	}
 	if s.exiting() {
 		return stream.ErrStop
@@ -422,75 +369,3 @@ func (s *script) Drained(now uint64, _ bool) error {
 }
 
 func (s *script) Holding() bool { return false }
-
-// tellLost says how many records were lost since it last did; at the end also those that no counter explains.
-func (s *script) tellLost(final bool) error {
-	tally, err := s.counters.Read()
-	if err != nil {
-		return err
-	}
-	var n uint64
-	for _, c := range tally.Lost {
-		n += c.N
-	}
-	if final {
-		v := s.seq.Verdict(tally)
-		n += v.Unexplained
-	}
-	if n <= s.lost {
-		return nil
-	}
-	by := n - s.lost
-	s.lost = n
-	return s.runner.Lost(by)
-}
-
-// account says what the run has cost.
-func (s *script) account() {
-	var ru unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {
-		return
-	}
-	sum := &prog.Summary{Events: s.events, UserNS: uint64(ru.Utime.Nano() + ru.Stime.Nano())}
-	if tally, err := s.counters.Read(); err == nil {
-		sum.Lost = tally.Lost
-	}
-	if cost, err := s.session.Cost(); err == nil {
-		sum.KernelNS, sum.KernelRuns, sum.KernelKnown = cost.NS, cost.Runs, cost.Known
-	}
-	for _, line := range print.Accounting(sum) {
-		say(s.io.err, "%s: %s", s.name, line)
-	}
-}
-
-// refused says which line of the script the verifier stumbled at. That is a fault of the compiler.
-func (s *script) refused(err error) error {
-	var r *attach.Refused
-	if !errors.As(err, &r) || r.Insn < 0 {
-		return err
-	}
-	where := ""
-	if at := s.program.Position(r.Program, r.Insn); at >= 0 {
-		line, _ := s.program.Source.Position(at)
-		where = fmt.Sprintf(" (line %d: %s)", line, s.program.Source.Line(line))
-	}
-	if s.flags.verbose > 0 {
-		for _, l := range r.Log {
-			fmt.Fprintln(s.io.err, oneLine(l))
-		}
-	}
-	return fmt.Errorf("%s%s: the kernel's verifier refuses the code that sonde made: %s. "+
-		"That is a bug of sonde; please report it with the script, the kernel's version and the output of `sonde run -v -d asm`: %w",
-		s.program.Source.Where(max(s.program.Position(r.Program, r.Insn), 0)), where, r.Reason, err)
-}
-
-func (s *script) openOutput() (err error) {
-	if s.flags.file != "" {
-		if s.file, err = print.OpenOutput(s.flags.file); err != nil {
-			return fmt.Errorf("-o: %w", err)
-		}
-		return nil
-	}
-	s.file = print.NewOutput(s.io.out)
-	return nil
-}

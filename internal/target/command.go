@@ -119,6 +119,9 @@ func (c *Command) wait() {
 // Pid returns its process id, in this process's pid namespace. It is COMMAND's own: execve keeps it.
 func (c *Command) Pid() int { return c.proc.Pid }
 
+// Path is the file that COMMAND is.
+func (c *Command) Path() string { return c.path }
+
 // Done is closed when the process has ended.
 func (c *Command) Done() <-chan struct{} { return c.done }
 
