@@ -7,16 +7,20 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 )
 
 // A program with callbacks is taken by the kernel only with a description of its functions (func_info), of which it wants
-// to know the names and that they are static. The types of the parameters do not matter for those, so all get the same.
+// to know the names and that they are static. The types of the parameters do not matter for those, so they get none. Global
+// functions, which the verifier looks at by themselves, take numbers of 32 bits here.
 
 // function is one function of a program, offset counted in the kernel's 8-byte instructions.
 type function struct {
 	name   string
 	offset uint32
+	global bool
+	params int // of global ones
 }
 
 // functionsIn returns the program's functions, the main one first, or nil if that is the only one.
@@ -30,11 +34,20 @@ func functionsIn(insns asm.Instructions) []function {
 	if len(called) == 0 {
 		return nil
 	}
-	funcs := []function{{"main", 0}}
+	funcs := []function{{name: "main"}}
 	for it := insns.Iterate(); it.Next(); {
-		if name := it.Ins.Symbol(); name != "" && it.Offset > 0 && called[name] {
-			funcs = append(funcs, function{name, uint32(it.Offset)})
+		name := it.Ins.Symbol()
+		if name == "" || it.Offset == 0 || !called[name] {
+			continue
 		}
+		fn := function{name: name, offset: uint32(it.Offset)}
+		if described := btf.FuncMetadata(it.Ins); described != nil && described.Linkage == btf.GlobalFunc {
+			fn.global = true
+			if proto, ok := described.Type.(*btf.FuncProto); ok {
+				fn.params = len(proto.Params)
+			}
+		}
+		funcs = append(funcs, fn)
 	}
 	return funcs
 }
@@ -73,11 +86,23 @@ func functionTypes(funcs []function) (raw, info []byte) {
 	}
 	add(1, btfKindInt<<24, 4, 1<<24|32) // int: signed, 32 bits
 	add(0, btfKindProto<<24, btfIntID)  // int ()
-	for i, f := range funcs {
-		add(uint32(len(text)), btfKindFunc<<24, btfProtoID) // static
+	id := uint32(btfProtoID)
+	for _, f := range funcs {
+		proto, linkage := uint32(btfProtoID), uint32(0) // static
+		if f.global {
+			add(0, btfKindProto<<24|uint32(f.params), btfIntID)
+			for range f.params {
+				add(uint32(len(text)), btfIntID)
+			}
+			text = append(text, 'n', 0) // each parameter must have a name, and may have the same
+			id++
+			proto, linkage = id, 1
+		}
+		add(uint32(len(text)), btfKindFunc<<24|linkage, proto)
+		id++
 		text = append(append(text, identifier(f.name)...), 0)
 		info = le.AppendUint32(info, f.offset)
-		info = le.AppendUint32(info, uint32(btfProtoID+1+i))
+		info = le.AppendUint32(info, id)
 	}
 	raw = le.AppendUint16(raw, btfMagic)
 	raw = append(raw, 1, 0) // version, flags

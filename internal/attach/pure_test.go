@@ -135,7 +135,7 @@ func TestFunctionTypes(t *testing.T) {
 		asm.Return().WithSymbol("a.b"),
 	}
 	funcs := functionsIn(insns)
-	if diff := cmp.Diff(fmt.Sprint([]function{{"main", 0}, {"first", 5}, {"a.b", 9}}), fmt.Sprint(funcs)); diff != "" {
+	if diff := cmp.Diff(fmt.Sprint([]function{{name: "main"}, {name: "first", offset: 5}, {name: "a.b", offset: 9}}), fmt.Sprint(funcs)); diff != "" {
 		t.Error(diff)
 	}
 	raw, info := functionTypes(funcs)

@@ -19,7 +19,9 @@ func (f *fn) aggregate(ref *syntax.MapRef, c *syntax.Call) {
 	}
 	if m.Storage == StoreCPUCells {
 		c := f.cell(m)
-		f.storeImm(c, 8, 1)
+		if m.Value.Kind != types.Count { // one that was ever counted is not 0
+			f.storeImm(c, 8, 1)
+		}
 		f.add(m, c.at(setSize), arg)
 		return
 	}

@@ -89,7 +89,7 @@ func (f *fn) emit(n syntax.Node, site Site, args []syntax.Expr) {
 		f.exprTo(a, rec.at(field.Offset), field.Type)
 	}
 	length := f.tails(rec, size, tails)
-	f.send(number, site.Kind, rec, length, size, room)
+	f.send(f.Const(int64(number)), site.Kind, rec, length, size, room)
 }
 
 // emitted is the type in which a value travels: an aggregate as the integer it reads as.
@@ -163,7 +163,7 @@ func (k SiteKind) control() bool {
 }
 
 // send completes the header and hands the record to the ring. length is 0 where it is size.
-func (f *fn) send(site int, kind SiteKind, rec mem, length ir.Value, size, room int) {
+func (f *fn) send(site ir.Value, kind SiteKind, rec mem, length ir.Value, size, room int) {
 	drop, out := f.Func.NewBlock("lost"), f.Func.NewBlock("sent")
 	if f.controls() && !kind.control() {
 		avail := f.Call(fnRingbufQuery, f.MapPtr(mapRing), f.Const(ringAvailData))
@@ -172,19 +172,16 @@ func (f *fn) send(site int, kind SiteKind, rec mem, length ir.Value, size, room 
 		f.Goto(fits)
 	}
 	cpu := f.BinImm(ir.OpShl, f.CallPure(fnSMPProcessorID), 16)
-	f.store(rec.at(headerType), 4, f.BinImm(ir.OpOr, cpu, int64(site)))
+	f.store(rec.at(headerType), 4, f.Bin(ir.OpOr, cpu, site))
 	if length == 0 {
 		length = f.Const(int64(size))
 	}
 	f.store(rec.at(headerLength), 4, length)
 	f.storeImm(rec.at(headerTime), 8, 0)
 	f.sequence(rec.at(headerSeq))
-	most, wake := int64(size+room), int64(wakeIfIdle)
-	if kind == SiteNewProcess {
-		wake = wakeAlways
-	}
+	most := int64(size + room)
 	ret := f.CallClamped(fnRingbufOutput, []ir.Clamp{{Arg: 2, Min: headerSize, Max: most}},
-		f.MapPtr(mapRing), f.addr(rec), length, f.Const(wake))
+		f.MapPtr(mapRing), f.addr(rec), length, f.Const(wakeIfIdle))
 	f.BranchImm(ir.Eq, ret, 0, out, drop)
 	f.Goto(drop)
 	reason := lostRing

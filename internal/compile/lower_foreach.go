@@ -97,7 +97,7 @@ func (f *fn) mapLen(ref *syntax.MapRef) ir.Value {
 		return f.Const(0)
 	}
 	if m.Storage == StoreCell || m.Storage == StoreCPUCells {
-		return f.CmpImm(ir.Ne, f.load(f.cell(m), 8, false), 0)
+		return f.exists(m)
 	}
 	if id, ok := f.t.Kfunc("bpf_map_sum_elem_count"); ok {
 		return f.Kfunc("bpf_map_sum_elem_count", id, f.MapPtr(m.BPF))

@@ -51,5 +51,5 @@ func (f *fn) join(c *syntax.Call) {
 	}
 	f.Jump(end)
 	f.Goto(end)
-	f.send(number, site.Kind, rec, f.BinImm(ir.OpAdd, length, int64(site.Size)), site.Size, joinMost*most)
+	f.send(f.Const(int64(number)), site.Kind, rec, f.BinImm(ir.OpAdd, length, int64(site.Size)), site.Size, joinMost*most)
 }

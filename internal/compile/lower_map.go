@@ -25,6 +25,10 @@ func (f *fn) element(ref *syntax.MapRef) (element, bool) {
 	if m.Storage != StoreHash && m.Storage != StorePerCPUHash {
 		return el, true
 	}
+	if key, ok := f.constKey(ref, m); ok {
+		el.key = mem{base: f.MapValue(mapTexts, f.texts.add(key))}
+		return el, true
+	}
 	el.key = f.alloc(m.keySize(), 8, "key")
 	switch {
 	case m.Key == nil:
@@ -180,8 +184,8 @@ func (f *fn) put(el element, v ir.Value) {
 		f.store(c.at(setSize), m.Value.Size, v)
 		return
 	}
-	if info := f.mapInfo(m.Name); info != nil && info.Deleted {
-		// Elements come and go: this one is most likely new.
+	// Where elements come and go this one is most likely new; and where the time does not count, less code is better.
+	if info := f.mapInfo(m.Name); info != nil && info.Deleted || seldom(f.program.Kind) {
 		f.insert(el, v)
 		return
 	}
@@ -422,12 +426,32 @@ func (f *fn) deleteCells(m *Map) ir.Value {
 	was := f.Func.NewVar()
 	f.Set(was, f.Const(0))
 	f.eachCell(m, func(c mem) {
-		f.Set(was, f.Bin(ir.OpOr, was, f.load(c, 8, false)))
+		f.Set(was, f.Bin(ir.OpOr, was, f.isSet(m, c)))
 		for n := 0; n < setSize+aggregateSize(m.Value); n += 64 {
 			f.zero(c.at(n), min(64, setSize+aggregateSize(m.Value)-n), 8)
 		}
 	})
 	return f.CmpImm(ir.Ne, was, 0)
+}
+
+// isSet is not 0 if a cell was ever written.
+func (f *fn) isSet(m *Map, c mem) ir.Value {
+	set := f.load(c, 8, false)
+	if m.Storage == StoreCPUCells && m.Value.Kind == types.Count {
+		set = f.Bin(ir.OpOr, set, f.load(c.at(setSize), 8, false))
+	}
+	return set
+}
+
+// exists says whether a scalar map has a value.
+func (f *fn) exists(m *Map) ir.Value {
+	if m.Storage == StoreCell {
+		return f.CmpImm(ir.Ne, f.isSet(m, f.cell(m)), 0)
+	}
+	any := f.Func.NewVar()
+	f.Set(any, f.Const(0))
+	f.eachCell(m, func(c mem) { f.Set(any, f.Bin(ir.OpOr, any, f.isSet(m, c))) })
+	return f.CmpImm(ir.Ne, any, 0)
 }
 
 // eachCell runs body for the cell of every CPU: a loop that the verifier can count.
@@ -456,7 +480,7 @@ func (f *fn) mapHas(c *syntax.Call) value {
 		return value{t: types.TBool, v: f.Const(0)}
 	}
 	if el.m.Storage == StoreCell || el.m.Storage == StoreCPUCells {
-		return value{t: types.TBool, v: f.CmpImm(ir.Ne, f.load(f.cell(el.m), 8, false), 0)}
+		return value{t: types.TBool, v: f.exists(el.m)}
 	}
 	return value{t: types.TBool, v: f.CmpImm(ir.Ne, f.lookup(el), 0)}
 }

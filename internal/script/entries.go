@@ -109,8 +109,8 @@ func (r *Runner) cellEntries(m *compile.Map) (entries, error) {
 	e := entries{values: merged, valueSize: size - setSize}
 	for i := range slots {
 		cell := raw[i*stride:][:size]
-		if word(cell, 0) == 0 {
-			continue
+		if word(cell, 0) == 0 && (m.Value.Kind != types.Count || word(cell, setSize) == 0) {
+			continue // a count that was ever made is not 0, and does without the mark
 		}
 		e.n = 1
 		if m.Storage == compile.StoreCell {

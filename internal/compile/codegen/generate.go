@@ -31,7 +31,7 @@ func generate(p *ir.Program, f fault) (*Code, error) {
 			return nil, err
 		}
 		for _, ref := range m.references() {
-			callbacks = callbacks || ref.Op == ir.OpFuncPtr
+			callbacks = callbacks || ref.Op == ir.OpFuncPtr || byName[ref.Sym] != nil && byName[ref.Sym].Global
 			n, ok := number[ref.Sym]
 			if !ok {
 				if byName[ref.Sym] == nil {
@@ -111,7 +111,8 @@ func (m *machine) references() (refs []*ir.Instr) {
 	return refs
 }
 
-// describe is the type information that the kernel wants of programs with callbacks: that a function is one, and static.
+// describe is the type information that the kernel wants of programs with callbacks, which are static functions, and with
+// global ones.
 func describe(fn *ir.Func, program bool) *btf.Func {
 	long := &btf.Int{Name: "long", Size: 8, Encoding: btf.Signed}
 	proto := &btf.FuncProto{Return: long}
@@ -119,7 +120,7 @@ func describe(fn *ir.Func, program bool) *btf.Func {
 		proto.Params = append(proto.Params, btf.FuncParam{Name: fmt.Sprintf("a%d", i), Type: long})
 	}
 	linkage := btf.StaticFunc
-	if program {
+	if program || fn.Global {
 		linkage = btf.GlobalFunc
 	}
 	return &btf.Func{Name: fn.Name, Type: proto, Linkage: linkage}

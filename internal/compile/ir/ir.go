@@ -31,6 +31,9 @@ type Func struct {
 	Params []Value  // assigned at entry: r1... A program has one, its context
 	Blocks []*Block // Blocks[0] is the entry
 	Slots  []SlotInfo
+	// Global functions are verified by themselves, whatever they are called with. Their parameters are numbers, of which
+	// the low 32 bits arrive.
+	Global bool
 
 	values []bool // by Value: whether it is a variable
 }
