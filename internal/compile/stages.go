@@ -84,23 +84,3 @@ func constText(c *check.Const) string {
 	}
 	return fmt.Sprintf(" = %d", int64(c.Int))
 }
-
-// asmText is a program's code, with the lines of the source that it comes from.
-func asmText(src *syntax.Source, lw *lowered) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s:\n", lw.name)
-	last := 0
-	for i, ins := range lw.code.Instructions {
-		if i < len(lw.code.Positions) && lw.code.Positions[i] >= 0 {
-			if line, _ := src.Position(syntax.Pos(lw.code.Positions[i])); line != last {
-				fmt.Fprintf(&b, "; %d: %s\n", line, strings.TrimSpace(src.Line(line)))
-				last = line
-			}
-		}
-		if sym := ins.Symbol(); sym != "" {
-			fmt.Fprintf(&b, "%s:\n", sym)
-		}
-		fmt.Fprintf(&b, "%5d: %v\n", i, ins)
-	}
-	return b.String()
-}
