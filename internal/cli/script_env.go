@@ -103,7 +103,8 @@ func (y *scriptSymbols) BuildID(id [20]byte, offset uint64) bt.Frame {
 }
 
 func (y *scriptSymbols) Observe(pid uint32, addr, offset uint64) {
-	if err := y.processes.Observe(pid); err != nil && addr != 0 {
+	err := y.processes.Observe(pid)
+	if err != nil && addr != 0 {
 		y.processes.Assume(pid, addr, offset)
 	}
 }

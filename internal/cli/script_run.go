@@ -40,6 +40,7 @@ type script struct {
 	runner   *bt.Runner
 	symbols  *scriptSymbols
 	reader   *stream.Reader
+	urgent   *stream.Reader // nil if there is none
 	counters *stream.Counters
 	seq      *stream.Sequence
 	early    []prog.Record // what the begin probes sent
@@ -141,6 +142,12 @@ func (s *script) load() (err error) {
 	if s.reader, err = stream.NewReader(s.session.Map(s.program.Spec.Ring)); err != nil {
 		return err
 	}
+	if name := s.program.Spec.Urgent; name != "" {
+		if s.urgent, err = stream.NewReader(s.session.Map(name)); err != nil {
+			return err
+		}
+		s.reader.Attend(s.urgent)
+	}
 	if s.counters, err = stream.NewCounters(s.session.Map(s.program.Spec.Counters), s.program.Spec.LostReasons); err != nil {
 		return err
 	}
@@ -159,6 +166,9 @@ func (s *script) close() {
 	}
 	if s.reader != nil {
 		s.reader.Close()
+	}
+	if s.urgent != nil {
+		s.urgent.Close()
 	}
 	if s.session != nil {
 		s.session.Close()
@@ -325,9 +335,31 @@ func (s *script) iterate(ctx context.Context) error {
 
 // Before, Record, Drained and Holding are stream.Handler.
 
-func (s *script) Before(now uint64) error { return s.runner.Before(now) }
+func (s *script) Before(now uint64) error {
+	if err := s.runner.Before(now); err != nil {
+		return err
+	}
+	return s.attendUrgent()
+}
+
+// attendUrgent handles the records that cannot wait.
+func (s *script) attendUrgent() error {
+	if s.urgent == nil {
+		return nil
+	}
+	_, err := s.urgent.Drain(s.runner.Record)
+	return err
+}
+
+// urgentEvery is after how many records those that cannot wait are looked for, if many come at once.
+const urgentEvery = 32
 
 func (s *script) Record(rec prog.Record) error {
+	if s.events%urgentEvery == 0 {
+		if err := s.attendUrgent(); err != nil {
+			return err
+		}
+	}
 	if rec.Seq != 0 {
 		s.seq.Add(rec.CPU, rec.Seq)
 	}

@@ -216,6 +216,9 @@ func (l *lowerer) probes(program string, p *check.Program, points []check.Point,
 			for _, pt := range g {
 				u.Addresses = append(u.Addresses, pt.FileOff)
 			}
+			if l.cookied(p, points) {
+				u.Cookies = u.Addresses
+			}
 			list = append(list, u)
 		}
 		return list
@@ -235,6 +238,9 @@ func (l *lowerer) probes(program string, p *check.Program, points []check.Point,
 		switch pl.kind {
 		case prog.Uprobe, prog.Uretprobe:
 			u.Path, u.Group, u.Addresses, u.PID = pt.Group, "", []uint64{pt.FileOff}, l.opt.PID
+			if l.cookied(p, points) {
+				u.Cookie = pt.FileOff
+			}
 		case prog.Profile, prog.Software, prog.Hardware:
 			u.PID = l.opt.PID
 		case prog.Iter:

@@ -102,7 +102,9 @@ const (
 	SiteSystem       // as printf: the command
 	SiteHelperError  // fields: the helper's number (u32), its result (i32); Text names it
 	SiteRuntimeError // Text is the message
-	SiteNewProcess   // one field: a pid whose symbols will be asked for
+	// SiteNewProcess: a pid whose symbols will be asked for; where a uprobe is in it and in its file, or 0 and 0. It comes
+	// through Spec.Urgent.
+	SiteNewProcess
 	SiteDebug
 )
 

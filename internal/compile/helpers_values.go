@@ -23,6 +23,7 @@ const (
 	fnCurrentTaskBTF     = 158
 	fnKtimeCoarseNS      = 160
 	fnGetFuncIP          = 173
+	fnGetAttachCookie    = 174
 	fnKtimeTAINS         = 208
 	fnOverrideReturn     = 58
 	fnProbeWriteUser     = 36

@@ -214,7 +214,7 @@ func (f *fn) function(e syntax.Expr) value {
 	return value{t: t, m: m}
 }
 
-func (f *fn) functionAddress(e syntax.Expr) ir.Value {
+func (f *fn) functionAddress(e syntax.Node) ir.Value {
 	entry := f.program.Kind == check.Kprobe || f.program.Kind == check.Uprobe
 	switch {
 	case entry && f.hasRegisters() && f.plan.kind != prog.KprobeMulti:

@@ -78,6 +78,9 @@ func (l *lowerer) assemble(programs []lowered) {
 	for name, m := range l.extraMaps {
 		maps[name] = m
 	}
+	if maps[mapNews] != nil {
+		spec.Urgent = mapNews
+	}
 	for _, b := range programs {
 		p := &ebpf.ProgramSpec{
 			Name:         objectName(b.name),

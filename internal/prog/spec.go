@@ -76,6 +76,8 @@ type Spec struct {
 	Probes     []Probe
 	// Ring names the ring buffer map that records come through; empty if there is none.
 	Ring string
+	// Urgent names a second ring buffer map, for records that cannot wait until others are read; empty if there is none.
+	Urgent string
 	// Counters names the per-CPU array whose one value is a Counters block (see stream); empty if there is none.
 	Counters string
 	// LostReasons names the loss counters of that block, in its order.

@@ -57,8 +57,9 @@ type Symbols interface {
 	Kernel(addr uint64) Frame
 	// User names an address of a process. Probe is as in types.USym.
 	User(pid, probe uint32, addr uint64) Frame
-	// Observe says that a process's addresses will be asked for, perhaps when it has ended.
-	Observe(pid uint32)
+	// Observe says that a process's addresses will be asked for, perhaps when it has ended. If it has ended already, what
+	// is left is that the probe at an offset of its file is at addr in it; both are 0 where there is none.
+	Observe(pid uint32, addr, offset uint64)
 }
 
 // Frame is what is known of an address.

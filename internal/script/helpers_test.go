@@ -95,7 +95,7 @@ func (s *fakeSymbols) User(pid, probe uint32, addr uint64) Frame {
 	return Frame{}
 }
 
-func (s *fakeSymbols) Observe(pid uint32) { s.observed = append(s.observed, pid) }
+func (s *fakeSymbols) Observe(pid uint32, _, _ uint64) { s.observed = append(s.observed, pid) }
 
 // rig is a Runner over fakes.
 type rig struct {

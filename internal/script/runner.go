@@ -82,14 +82,14 @@ func (r *Runner) Before(now uint64) error {
 
 // Record carries out one record. It returns stream.ErrStop for exit(), and what Out returns.
 func (r *Runner) Record(rec prog.Record) error {
-	if r.exited {
-		return nil
-	}
 	if int(rec.Type) >= len(r.sites) {
 		r.malformed++
 		return nil
 	}
 	s := &r.sites[rec.Type]
+	if r.exited && s.Kind != compile.SiteNewProcess { // what the maps hold is still to be named
+		return nil
+	}
 	if len(rec.Body) < s.fixed || len(s.tailed) > 0 && !r.findTails(s, rec.Body) {
 		r.malformed++
 		return nil
@@ -152,8 +152,8 @@ func (r *Runner) do(s *site, body []byte) error {
 	case compile.SiteRuntimeError:
 		return r.runtimeError(s)
 	case compile.SiteNewProcess:
-		if r.env.Symbols != nil && len(s.fields) > 0 {
-			r.env.Symbols.Observe(uint32(s.int(0, body)))
+		if r.env.Symbols != nil && len(s.fields) > 2 {
+			r.env.Symbols.Observe(uint32(s.int(0, body)), uint64(s.int(1, body)), uint64(s.int(2, body)))
 		}
 	}
 	return nil

@@ -301,8 +301,8 @@ func TestExit(t *testing.T) {
 }
 
 func TestNewProcess(t *testing.T) {
-	g := newRig(t, &compile.Program{Sites: []compile.Site{values(compile.SiteNewProcess, "", types.TUint64)}}, nil)
-	g.Record(record(0, 1234))
+	g := newRig(t, &compile.Program{Sites: []compile.Site{values(compile.SiteNewProcess, "", types.TUint64, types.TUint64, types.TUint64)}}, nil)
+	g.Record(record(0, uint64(1234), uint64(0), uint64(0)))
 	if fmt.Sprint(g.syms.observed) != "[1234]" {
 		t.Errorf("observed %v", g.syms.observed)
 	}

@@ -31,7 +31,7 @@ type Reader struct {
 	m          *ebpf.Map // our own descriptor of it
 	cons, prod []byte    // the mappings of the two positions
 	lap        []byte    // addresses for all of the data; only the window has pages behind it
-	polled     [2]unix.PollFd
+	polled     [3]unix.PollFd // the eventfd, the ring of Attend, the ring itself
 	timeout    unix.Timespec
 	alone      bool // the Go scheduler has one processor
 	wakes      [8]byte
@@ -88,7 +88,7 @@ func (r *Reader) open(page, size int) (err error) {
 	if r.pos = r.consumer.Load(); r.pos%8 != 0 {
 		return fmt.Errorf("%w: read up to %d, which is no multiple of 8", ErrCorrupt, r.pos)
 	}
-	r.polled = [2]unix.PollFd{{Fd: int32(r.waker), Events: unix.POLLIN}, {Fd: int32(r.m.FD()), Events: unix.POLLIN}}
+	r.polled = [3]unix.PollFd{{Fd: int32(r.waker), Events: unix.POLLIN}, {Fd: -1}, {Fd: int32(r.m.FD()), Events: unix.POLLIN}}
 	return nil
 }
 
@@ -156,10 +156,16 @@ func (r *Reader) Pending() (used, size int) {
 // Nothing is lost between an empty Drain and Wait: the kernel looks at the ring before it lets us sleep, and a commit
 // wakes us when the ring was empty (adaptive wake-up: programs pass no flags).
 func (r *Reader) Wait(timeout time.Duration) error {
-	return r.sleep(2, timeout, func(fds []unix.PollFd, t *unix.Timespec) error {
+	return r.sleep(3, timeout, func(fds []unix.PollFd, t *unix.Timespec) error {
 		_, err := unix.Ppoll(fds, t, nil)
 		return err
 	})
+}
+
+// Attend makes Wait, Watch and Nap end when something is in another ring, too: one with little in it that cannot wait.
+// It is for the caller to drain it. other must stay open until this Reader is closed.
+func (r *Reader) Attend(other *Reader) {
+	r.polled[1] = unix.PollFd{Fd: int32(other.m.FD()), Events: unix.POLLIN}
 }
 
 // Nap sleeps for d, or until Wake. It does not look at the ring, so it costs the writers nothing.
@@ -167,12 +173,12 @@ func (r *Reader) Wait(timeout time.Duration) error {
 // The thread sleeps without telling the Go scheduler: measured, that takes two thirds of the CPU time of an ordinary
 // blocking call and a third of time.Sleep's. d must therefore be short, 10 ms at most; the garbage collector's signal
 // ends it early.
-func (r *Reader) Nap(d time.Duration) error { return r.doze(1, d) }
+func (r *Reader) Nap(d time.Duration) error { return r.doze(2, d) }
 
 // Watch is Wait for at most 10 ms, in the manner of Nap. Where every record comes after a short quiet, it is much cheaper:
 // a Go program that goes from idle to busy has its scheduler's watchdog look after it every 20 µs for a while, some 50
 // times, which was measured to be most of what such a record costs.
-func (r *Reader) Watch(d time.Duration) error { return r.doze(2, d) }
+func (r *Reader) Watch(d time.Duration) error { return r.doze(3, d) }
 
 func (r *Reader) doze(fds int, d time.Duration) error {
 	err := r.sleep(fds, min(d, maxNap), func(fds []unix.PollFd, t *unix.Timespec) error {

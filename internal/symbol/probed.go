@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // probedFile is a file that probes are attached to.
@@ -88,4 +89,53 @@ func (p *Processes) probeAt(addr uint64) (only Frame) {
 		}
 	}
 	return only
+}
+
+// Assume is for a process that could not be observed: a probe, of those AddProbe was told of, that is at an offset of its
+// file is at that address in it. The functions of the file can be named then, those of others cannot.
+func (p *Processes) Assume(pid uint32, addr, offset uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var in *probedFile
+	for _, x := range p.probes {
+		if slices.Contains(x.offsets, offset) {
+			if in != nil {
+				return // which of the two it is cannot be told
+			}
+			in = x
+		}
+	}
+	if in == nil || (addr-offset)&pageOffset != 0 {
+		return
+	}
+	p.files.parse(in.file)
+	there, ok := fileAddress(in.file.segments, offset)
+	known := p.known[pid]
+	switch {
+	case !ok:
+		return
+	case known == nil:
+		p.makeRoom()
+		known = &process{}
+		p.known[pid] = known
+	default:
+		if newest := known.newest(); newest != nil {
+			if at := newest.at(addr); at != nil && at.file == in.file && at.start-at.offset == addr-offset {
+				return
+			}
+		}
+	}
+	base := addr - there
+	image := &memory{}
+	for _, s := range in.file.segments {
+		if s.exec {
+			image.mappings = append(image.mappings, mapping{
+				start: base + s.addr, end: base + s.addr + s.fileSize, offset: s.offset, path: in.file.path, file: in.file,
+			})
+		}
+	}
+	slices.SortFunc(image.mappings, func(x, y mapping) int { return order(x.start < y.start) })
+	p.add(known, image)
+	p.clock++
+	known.used, known.checked, known.ended = p.clock, time.Now(), true
 }

@@ -148,14 +148,19 @@ func (p *Processes) observe(pid uint32) (*process, error) {
 	if err != nil {
 		return known, err
 	}
+	p.add(known, image)
+	known.ended = false
+	p.known[pid] = known
+	return known, nil
+}
+
+// add takes the newest program of a process.
+func (p *Processes) add(known *process, image *memory) {
 	if len(known.images) == maxPrograms {
 		p.jits.close(&known.images[0].jit)
 		known.images = slices.Delete(known.images, 0, 1)
 	}
 	known.images = append(known.images, image)
-	known.ended = false
-	p.known[pid] = known
-	return known, nil
 }
 
 // makeRoom forgets the processes that were not observed for longest.
