@@ -28,9 +28,9 @@ const ringOverwrite = 1 << 19
 // every thousands of records.
 type Reader struct {
 	ring
-	m          *ebpf.Map // our own descriptor of it
-	cons, prod []byte    // the mappings of the two positions
-	lap        []byte    // addresses for all of the data; only the window has pages behind it
+	m          *ebpf.Map      // our own descriptor of it
+	cons, prod []byte         // the mappings of the two positions
+	lap        []byte         // addresses for all of the data; only the window has pages behind it
 	polled     [3]unix.PollFd // the eventfd, the ring of Attend, the ring itself
 	timeout    unix.Timespec
 	alone      bool // the Go scheduler has one processor
