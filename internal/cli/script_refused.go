@@ -74,14 +74,28 @@ func (s *script) refused(err error) error {
 	if bug {
 		release, _ := kernel.Release()
 		where := ""
-		if r.Insn >= 0 {
-			where = fmt.Sprintf(", instruction %d", r.Insn)
+		if n := s.verifierNumber(r); n >= 0 {
+			where = fmt.Sprintf(", instruction %d", n)
 		}
 		fmt.Fprintf(s.io.err, "This is a bug of sonde, not of the script. Please report it with the script, with what\n"+
 			"`sonde run -d asm` and `sonde run -v` say of it, and with this line:\n"+
 			"sonde %s, Linux %s %s, program %s%s\n", version, release, s.kernel.Machine(), r.Program, where)
 	}
 	return &loadFault{&statusError{exitFailure}}
+}
+
+// verifierNumber is an instruction's number as the verifier and -d asm count them: a load of 64 bits is two.
+func (s *script) verifierNumber(r *attach.Refused) int {
+	p := s.program.Spec.Collection.Programs[r.Program]
+	if p == nil || r.Insn < 0 {
+		return -1
+	}
+	for it := p.Instructions.Iterate(); it.Next(); {
+		if it.Index == r.Insn {
+			return int(it.Offset)
+		}
+	}
+	return -1
 }
 
 // endOf is where what begins at a place ends, as far as one can see: with the word, or behind one character.
