@@ -103,8 +103,8 @@ func (y *scriptSymbols) BuildID(id [20]byte, offset uint64) bt.Frame {
 }
 
 func (y *scriptSymbols) Observe(pid uint32, addr, offset uint64) {
-	err := y.processes.Observe(pid)
-	if err != nil && addr != 0 {
+	_ = y.processes.Observe(pid)
+	if addr != 0 { // it may have ended already, or have been ending
 		y.processes.Assume(pid, addr, offset)
 	}
 }

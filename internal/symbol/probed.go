@@ -91,7 +91,7 @@ func (p *Processes) probeAt(addr uint64) (only Frame) {
 	return only
 }
 
-// Assume is for a process that could not be observed: a probe, of those AddProbe was told of, that is at an offset of its
+// Assume is for a process that may have ended before it was observed as a whole: a probe, of those AddProbe was told of, that is at an offset of its
 // file is at that address in it. The functions of the file can be named then, those of others cannot.
 func (p *Processes) Assume(pid uint32, addr, offset uint64) {
 	p.mu.Lock()
@@ -116,7 +116,7 @@ func (p *Processes) Assume(pid uint32, addr, offset uint64) {
 		return
 	case known == nil:
 		p.makeRoom()
-		known = &process{}
+		known = &process{ended: true}
 		p.known[pid] = known
 	default:
 		if newest := known.newest(); newest != nil {
@@ -137,5 +137,5 @@ func (p *Processes) Assume(pid uint32, addr, offset uint64) {
 	slices.SortFunc(image.mappings, func(x, y mapping) int { return order(x.start < y.start) })
 	p.add(known, image)
 	p.clock++
-	known.used, known.checked, known.ended = p.clock, time.Now(), true
+	known.used, known.checked = p.clock, time.Now()
 }
