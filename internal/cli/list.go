@@ -87,7 +87,8 @@ arguments come with their types: for a function of the kernel that is its signat
 	return c
 }
 
-// listProbes writes what the patterns match; no pattern is everything. That nothing matched is an error.
+// listProbes writes what the patterns match; no pattern is everything. That nothing matched is an error, and so is what
+// could not be looked up.
 func listProbes(w io.Writer, k kernel.Target, patterns []string, pid int, verbose bool) error {
 	l := newLister(w, k, pid, verbose)
 	if len(patterns) == 0 {
@@ -101,11 +102,11 @@ func listProbes(w io.Writer, k kernel.Target, patterns []string, pid int, verbos
 	if err := l.out.Flush(); err != nil {
 		return quietPipe(err)
 	}
+	if len(l.errs) > 0 { // then the list is not whole
+		return l.errs[0]
+	}
 	if l.found > 0 {
 		return nil
-	}
-	if len(l.errs) > 0 {
-		return l.errs[0]
 	}
 	err := fmt.Sprintf("no probe matches %s", strings.Join(patterns, ", "))
 	if len(patterns) == 1 {
@@ -276,7 +277,11 @@ func (l *lister) line(format string, args ...any) {
 }
 
 func (l *lister) fault(err error) {
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil || errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrPermission):
+		l.errs = append(l.errs, fmt.Errorf("%w; run it as root for a whole list", err))
+	default:
 		l.errs = append(l.errs, err)
 	}
 }

@@ -48,17 +48,17 @@ func (x *scriptFlags) source(in io.Reader, args []string) (scriptSource, error) 
 		return src, usage("there is no file %q; a program is given by -e", src.name)
 	}
 	if err != nil {
-		return src, err
+		return src, fmt.Errorf("%q: %w", src.name, cause(err))
 	}
 	defer f.Close()
 	if st, err := f.Stat(); err == nil && st.IsDir() {
-		return src, fmt.Errorf("%s is a directory", src.name)
+		return src, fmt.Errorf("%q is a directory", src.name)
 	}
 	if src.text, err = readCapped(f); err != nil {
-		return src, fmt.Errorf("%s: %w", src.name, err)
+		return src, fmt.Errorf("%q: %w", src.name, cause(err))
 	}
 	if len(src.text) > 4 && string(src.text[:4]) == "\x7fELF" {
-		return src, fmt.Errorf("%s is a compiled object; only scripts are run so far", src.name)
+		return src, fmt.Errorf("%q is a compiled object; only scripts are run so far", src.name)
 	}
 	return src, nil
 }
@@ -90,7 +90,7 @@ func (x *scriptFlags) includeSources() ([]*syntax.Source, error) {
 			}
 		}
 		if err != nil {
-			return nil, usage("--include %s: %w", name, err)
+			return nil, usage("--include %q: %w", name, cause(err))
 		}
 	}
 	return sources, nil
