@@ -19,7 +19,23 @@ import (
 )
 
 // liveKernel is the running kernel, as compilers and listers ask it.
-func liveKernel() kernel.Target { return kernel.Live(attach.Trials()) }
+func liveKernel() kernel.Target { return strippedToo{kernel.Live(attach.Trials())} }
+
+// strippedToo is a kernel whose programs may have their functions elsewhere: in a separate debug file, a compressed section,
+// the tables of Go.
+type strippedToo struct{ kernel.Target }
+
+func (k strippedToo) Functions(path, pattern string) ([]kernel.UserSymbol, error) {
+	found, err := k.Target.Functions(path, pattern)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	more, err := symbol.Functions(path, pattern, false)
+	for _, s := range more {
+		found = append(found, kernel.UserSymbol{Name: s.Name, Address: s.Address, Offset: s.Offset, Size: s.Size})
+	}
+	return found, err
+}
 
 // classicVersion is the version of bpftrace whose language and command line these are.
 const classicVersion = "0.27.1"
