@@ -94,8 +94,31 @@ func (f *fn) builtinNumber(e syntax.Expr, name string) (v ir.Value, isTyped bool
 }
 
 // pid is the process, tid the thread, as the initial PID namespace has them.
-func (f *fn) pid() ir.Value { return f.BinImm(ir.OpShr, f.CallPure(fnPidTgid), 32) }
-func (f *fn) tid() ir.Value { return f.Ext(f.CallPure(fnPidTgid), 4, false) }
+func (f *fn) pid() ir.Value {
+	if v, ok := f.ofTask("tgid"); ok {
+		return v
+	}
+	return f.BinImm(ir.OpShr, f.CallPure(fnPidTgid), 32)
+}
+
+func (f *fn) tid() ir.Value {
+	if v, ok := f.ofTask("pid"); ok {
+		return v
+	}
+	return f.Ext(f.CallPure(fnPidTgid), 4, false)
+}
+
+// ofTask reads a number of the current task from its struct, in programs that need the task anyway: then it costs no call.
+func (f *fn) ofTask(field string) (v ir.Value, ok bool) {
+	if uses := f.program.Uses; !uses["comm"] && !uses["curtask"] || f.opt.NoOptimize || !f.taskBTF() {
+		return 0, false
+	}
+	k, ok := f.kernelField("task_struct", field)
+	if !ok || k.size != 4 {
+		return 0, false
+	}
+	return f.LoadPure(f.CallPure(fnCurrentTaskBTF), k.offset, 4, false), true
+}
 
 // nsecs reads a clock.
 func (f *fn) nsecs(clock string) ir.Value {
