@@ -20,7 +20,7 @@ func (s *script) newRunner() (*bt.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.symbols = &scriptSymbols{processes: symbol.NewProcesses()}
+	s.symbols = &scriptSymbols{processes: symbol.NewProcesses(), mangled: !s.program.Config.CppDemangle}
 	for _, p := range s.program.Spec.Probes {
 		if p.Path != "" && len(p.Addresses) > 0 {
 			_ = s.symbols.processes.AddProbe(p.Path, p.Addresses...) // only for processes that ended too soon
@@ -74,6 +74,7 @@ func bootToWall() (int64, error) {
 type scriptSymbols struct {
 	kernel    *symbol.Kernel
 	processes *symbol.Processes
+	mangled   bool // names of C++ and Rust are shown as the files have them
 }
 
 func (y *scriptSymbols) Kernel(addr uint64) bt.Frame {
@@ -88,18 +89,18 @@ func (y *scriptSymbols) Kernel(addr uint64) bt.Frame {
 	if f.Module == symbol.KernelModule {
 		f.Module = ""
 	}
-	return frame(f)
+	return y.frame(f)
 }
 
 func (y *scriptSymbols) User(pid, probe uint32, addr uint64) bt.Frame {
 	if probe != 0 {
-		return frame(y.processes.LookupProbed(pid, addr))
+		return y.frame(y.processes.LookupProbed(pid, addr))
 	}
-	return frame(y.processes.Lookup(pid, addr))
+	return y.frame(y.processes.Lookup(pid, addr))
 }
 
 func (y *scriptSymbols) BuildID(id [20]byte, offset uint64) bt.Frame {
-	return frame(y.processes.ByBuildID(id, offset))
+	return y.frame(y.processes.ByBuildID(id, offset))
 }
 
 func (y *scriptSymbols) Observe(pid uint32, addr, offset uint64) {
@@ -111,9 +112,12 @@ func (y *scriptSymbols) Observe(pid uint32, addr, offset uint64) {
 
 func (y *scriptSymbols) close() { y.processes.Close() }
 
-func frame(f symbol.Frame) bt.Frame {
+func (y *scriptSymbols) frame(f symbol.Frame) bt.Frame {
 	if !f.Ok {
 		return bt.Frame{Module: f.Module}
+	}
+	if y.mangled && f.Mangled != "" {
+		f.Name = f.Mangled
 	}
 	return bt.Frame{Name: f.Name, Offset: f.Offset, Module: f.Module}
 }

@@ -29,8 +29,11 @@ const (
 
 // observe tells user space, once, of a process whose addresses the script keeps: where its files are mapped can be read
 // only while it lives. It is told by a ring of its own and with a wake-up, because it may end soon. After an exec it is
-// told again, where that can be seen: the process then has another memory.
+// told again, where that can be seen: the process then has another memory. A script may do without (cache_user_symbols).
 func (f *fn) observe(n syntax.Node) {
+	if f.info.Config.CacheUserSymbols == "NONE" {
+		return
+	}
 	if f.extraMaps == nil {
 		f.extraMaps = map[string]*ebpf.MapSpec{}
 	}

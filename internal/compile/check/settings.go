@@ -24,9 +24,9 @@ type Setting struct{ Name, Default, Doc string }
 
 // settingTable has all keys. Those that sonde has no use for are taken, and their values checked.
 var settingTable = []setting{
-	{"cache_user_symbols", "how long the symbols of processes are kept", []string{"PER_PID", "PER_PROGRAM", "NONE"}, func(c *Config, v string) error { c.CacheUserSymbols = v; return nil }},
+	{"cache_user_symbols", "NONE: processes that have ended are not named; the others are alike", []string{"PER_PID", "PER_PROGRAM", "NONE"}, func(c *Config, v string) error { c.CacheUserSymbols = v; return nil }},
 	{"cpp_demangle", "show C++ and Rust names as in the source", nil, onOff(func(c *Config) *bool { return &c.CppDemangle })},
-	{"lazy_symbolication", "look symbols up when they are shown, not when they are seen", nil, onOff(func(c *Config) *bool { return &c.LazySymbols })},
+	{"lazy_symbolication", "without effect here: processes that have ended are named all the same", nil, onOff(func(c *Config) *bool { return &c.LazySymbols })},
 	{"license", "what the kernel is told the program's licence is", nil, license},
 	{"log_size", "bytes for the verifier's messages", nil, numeric(func(c *Config) *int { return &c.LogSize }, 1, 1<<30)},
 	{"max_bpf_progs", "how many programs a script may become", nil, numeric(func(c *Config) *int { return &c.MaxBPFProgs }, 1, 1<<20)},
