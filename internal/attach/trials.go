@@ -101,10 +101,23 @@ func (t *kernelTrials) try(f kernel.Feature) bool {
 		return takes(ebpf.RawTracepoint, fetchProgram)
 	case kernel.MayGoto:
 		return takes(ebpf.Kprobe, mayGotoProgram)
+	case kernel.LargeKeys:
+		return takesLargeKeys()
 	case kernel.PreemptsRawTracepoints:
 		return PreemptsRawTracepoints()
 	}
 	return Try(f).State == kernel.Present
+}
+
+// takesLargeKeys makes a map with keys that would not fit on a program's stack.
+func takesLargeKeys() bool {
+	const noPrealloc = 1
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 1024, ValueSize: 8, MaxEntries: 1, Flags: noPrealloc})
+	if err != nil {
+		return false
+	}
+	m.Close()
+	return true
 }
 
 func hasPerfEvents(kind string) bool {

@@ -87,6 +87,10 @@ func (f *fn) copyTo(dst mem, v value, t *types.Type) {
 	case t.Kind == types.Buffer && v.t.Size > t.Size:
 		f.copy(dst, v.m, t.Size, min(alignOf(dst.off), alignOf(v.m.off)))
 		f.store(dst, 4, f.Min(f.load(dst, 4, false), int64(t.Size-4)))
+	case (t.Kind == types.KStack || t.Kind == types.UStack) && v.t.Kind == t.Kind && v.t.Size > t.Size:
+		f.copy(dst, v.m, t.Size, min(alignOf(dst.off), alignOf(v.m.off)))
+		count := dst.at(t.Size - t.Len*types.FrameSize(t.StackMode) - 8)
+		f.store(count, 8, f.Min(f.load(count, 8, false), int64(t.Len)))
 	default:
 		n := min(t.Size, v.t.Size)
 		f.copy(dst, v.m, n, min(alignOf(dst.off), alignOf(v.m.off)))

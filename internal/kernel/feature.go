@@ -38,6 +38,7 @@ const (
 	BootNS                 Feature = "ktime_boot"        // bpf_ktime_get_boot_ns
 	GetNsPidTgid           Feature = "ns_pid_tgid"       // bpf_get_ns_current_pid_tgid
 	TypedTracepoint        Feature = "tp_btf"            // raw tracepoints whose arguments have types
+	LargeKeys              Feature = "large_keys"        // keys of more than 512 bytes in hash maps
 	PreemptsRawTracepoints Feature = "preempts_raw_tp"   // raw tracepoint programs of system calls may be preempted
 )
 
@@ -47,7 +48,7 @@ func AllFeatures() []Feature {
 		BTF, Tracefs, Tracepoint, RawTracepoint, Kprobe, KprobeMulti, Fentry, FmodRet, LSM, Uprobe, UprobeMulti, RingBuffer, ReadKernel,
 		FetchAtomics, OverrideReturn, Stats,
 		AttachCookie, GetFuncIP, BpfLoop, ForEachMapElem, IterNum, RdonlyCast, TaskBTF, KprobeSession, MayGoto, KtimeTAI, BootNS,
-		GetNsPidTgid, TypedTracepoint, PreemptsRawTracepoints,
+		GetNsPidTgid, LargeKeys, TypedTracepoint, PreemptsRawTracepoints,
 	}
 }
 
