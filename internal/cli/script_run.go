@@ -284,12 +284,18 @@ func (s *script) opening(leaves bool) error {
 			return err
 		}
 	}
+	var left error // by exit(): the rest is for the count only
 	for _, rec := range s.early {
-		if err := s.Record(rec); err != nil {
+		if err := s.Record(rec); errors.Is(err, stream.ErrStop) {
+			left = err
+		} else if err != nil {
 			return err
 		}
 	}
 	s.early = nil
+	if left != nil {
+		return left
+	}
 	return s.out.Flush()
 }
 
