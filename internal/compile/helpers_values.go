@@ -21,12 +21,7 @@ const (
 	fnJiffies64          = 118
 	fnKtimeBootNS        = 125
 	fnCurrentTaskBTF     = 158
-	fnKtimeCoarseNS      = 160
 	fnGetFuncIP          = 173
 	fnGetAttachCookie    = 174
 	fnKtimeTAINS         = 208
-	fnOverrideReturn     = 58
-	fnProbeWriteUser     = 36
-	fnSocketCookie       = 46
-	fnDPath              = 147
 )
