@@ -88,27 +88,27 @@ func (l *lowerer) tracepointGroups(p *check.Program) [][]check.Point {
 
 // rawKind says which raw tracepoint could take a tracepoint's place, if one can.
 func (l *lowerer) rawKind(p *check.Program, pt check.Point) rawSyscall {
-	switch {
-	case l.opt.NoOptimize || l.opt.Without[withoutRawSyscalls] || p.Kind != check.Tracepoint:
-		return rawNone
-	case p.Uses["ctx"] || p.Uses["args_whole"] || p.Uses["kstack"]:
-		return rawNone
-	case l.t.Types() == nil || !l.t.Has(kernel.TypedTracepoint) || l.t.Has(kernel.PreemptsRawTracepoints):
+	if l.opt.NoOptimize || l.opt.Without[withoutRawSyscalls] || p.Kind != check.Tracepoint ||
+		p.Uses["ctx"] || p.Uses["args_whole"] || p.Uses["kstack"] {
 		return rawNone
 	}
+	kind := rawNone
 	switch {
 	case pt.Group == "raw_syscalls" && pt.Name == "sys_enter":
-		return rawSysEnter
+		kind = rawSysEnter
 	case pt.Group == "raw_syscalls" && pt.Name == "sys_exit":
-		return rawSysExit
+		kind = rawSysExit
 	case pt.Group != "syscalls" || pt.Syscall < 0:
-		return rawNone
 	case strings.HasPrefix(pt.Name, "sys_enter_"):
-		return rawEnter
+		kind = rawEnter
 	case strings.HasPrefix(pt.Name, "sys_exit_"):
-		return rawExit
+		kind = rawExit
 	}
-	return rawNone
+	// The kernel is asked last: reading its types takes longer than all else.
+	if kind != rawNone && (l.t.Types() == nil || !l.t.Has(kernel.TypedTracepoint) || l.t.Has(kernel.PreemptsRawTracepoints)) {
+		return rawNone
+	}
+	return kind
 }
 
 // planFor decides how a group is attached.
