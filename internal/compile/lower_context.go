@@ -199,8 +199,28 @@ func (f *fn) contextField(e *syntax.Field, x *types.Type) location {
 		f.refuse(e, "ctx has no field "+e.Name, "")
 		return location{kind: known, t: f.typeOf(e), val: f.nothing(f.typeOf(e)), node: e}
 	}
+	if f.plan.kind == prog.Iter && field.Type.Kind == types.Pointer && !f.castsPointers() {
+		return location{kind: known, t: field.Type, val: f.iterated(field.Offset, field.Type), node: e}
+	}
 	return location{kind: inContext, t: field.Type, m: mem{base: f.ctx, off: field.Offset}, node: e, bits: field.Bits, bOff: field.BitOffset}
 }
+
+// iterated is a pointer in the context of an iterator. The verifier lets none be followed that may be NULL.
+func (f *fn) iterated(off int, t *types.Type) value {
+	p := f.Func.NewVar()
+	f.Set(p, f.word(off))
+	null, known := f.Func.NewBlock("null"), f.Func.NewBlock("known")
+	f.BranchImm(ir.Eq, p, 0, null, known)
+	f.Goto(null)
+	f.Set(p, f.Const(0))
+	f.Jump(known)
+	f.Goto(known)
+	return value{t: t, v: p}
+}
+
+// firstObject is where in the context of an iterator what it has come to is, behind bpf_iter_meta. It is NULL when the
+// kernel runs the program once more at the end, which scripts do not expect.
+const firstObject = 8
 
 // function is func: the address of the function that is probed.
 func (f *fn) function(e syntax.Expr) value {

@@ -110,10 +110,15 @@ func (l *lowerer) program(lw *lowered) *ir.Program {
 	return out
 }
 
-// filter leaves out what the whole script is not about: other processes than that of -p, or outside the followed tree;
-// other system calls where the attach point is all of them.
+// filter leaves out what the whole script is not about: the end of an iterator; other processes than that of -p, or
+// outside the followed tree; other system calls where the attach point is all of them.
 func (f *fn) filter(skip *ir.Block) {
 	f.filterNumber(skip)
+	if f.plan.kind == prog.Iter {
+		next := f.Func.NewBlock("object")
+		f.BranchImm(ir.Ne, f.word(firstObject), 0, next, skip)
+		f.Goto(next)
+	}
 	if !f.aboutCurrent() {
 		return
 	}
