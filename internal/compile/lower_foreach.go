@@ -147,7 +147,7 @@ func (f *fn) forRange(s *syntax.ForRange) {
 		f.BranchImm(ir.Lt, turns, rangeMost, turn, cut)
 	}
 	f.Goto(cut)
-	f.runtimeError(s, fmt.Sprintf("the loop was ended after %s turns: this kernel allows no more", limitText(mayGoto)))
+	f.runtimeError(s, loopEnded(mayGoto))
 	f.Jump(out)
 	f.Goto(turn)
 	mark := f.mark()
@@ -167,11 +167,12 @@ func (f *fn) forRange(s *syntax.ForRange) {
 	f.Goto(out)
 }
 
-func limitText(mayGoto bool) string {
+// loopEnded is the message of a loop that went on for too long.
+func loopEnded(mayGoto bool) string {
 	if mayGoto {
-		return "8 million"
+		return "the kernel ended the loop: it lets none go on for more than 8 million turns, or, newer ones, a quarter of a second"
 	}
-	return fmt.Sprint(rangeMost)
+	return fmt.Sprintf("the loop was ended after %d turns: this kernel allows no more", rangeMost)
 }
 
 func (f *fn) mayGoto(then, els *ir.Block) {

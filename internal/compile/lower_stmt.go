@@ -209,7 +209,7 @@ func (f *fn) while(s *syntax.While) {
 		f.BranchImm(ir.Lt, turns, rangeMost, body, cut)
 	}
 	f.Goto(cut)
-	f.runtimeError(s, "the loop was ended after "+limitText(patient)+" turns: this kernel allows no more")
+	f.runtimeError(s, loopEnded(patient))
 	f.Jump(out)
 
 	f.Goto(body)
