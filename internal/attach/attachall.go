@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -39,19 +40,25 @@ func (s *Session) Attach() error {
 		probes = append(probes, i)
 	}
 	missing := make(map[int]string) // by number of the probe
+	failed := make(map[int]error)   // of alternatives
+	attached := make(map[int]bool)  // by number of the alternative
 	for done, i := range s.inOrder(probes) {
 		p := &s.spec.Probes[i]
 		links, err := s.attachProbe(p)
 		s.links = append(s.links, links...)
 		if len(links) > 0 {
 			s.attached++
+			attached[p.Alternative] = true
 		}
 		if err != nil {
+			s.skipped += skippedBy(err)
 			err = fmt.Errorf("%s: %w", shown(p), err)
-			switch p.Missing {
-			case prog.MissingError:
+			switch {
+			case p.Missing == prog.MissingError && p.Alternative != 0:
+				failed[i] = err
+			case p.Missing == prog.MissingError:
 				return err
-			case prog.MissingWarn:
+			case p.Missing == prog.MissingWarn:
 				missing[i] = err.Error()
 			}
 		}
@@ -60,11 +67,34 @@ func (s *Session) Attach() error {
 		}
 	}
 	for _, i := range probes {
+		if err := failed[i]; err != nil {
+			if !attached[s.spec.Probes[i].Alternative] {
+				return err
+			}
+			missing[i] = err.Error()
+		}
 		if text, ok := missing[i]; ok {
 			s.missing = append(s.missing, text)
 		}
 	}
 	return nil
+}
+
+// partialError says how many of the functions of a probe could not be probed.
+type partialError struct {
+	functions int
+	error
+}
+
+func (e *partialError) Unwrap() error { return e.error }
+
+// skippedBy is how many attach points an error of attaching is about.
+func skippedBy(err error) int {
+	var p *partialError
+	if errors.As(err, &p) {
+		return p.functions
+	}
+	return 1
 }
 
 // inOrder puts the probes, given as indexes, in the order in which they are to be attached.

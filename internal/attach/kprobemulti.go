@@ -40,9 +40,9 @@ func openKprobeMulti(p *prog.Probe, program *ebpf.Program) ([]io.Closer, error) 
 	case n == 1 && len(p.Names) == 1:
 		return nil, f.why
 	case n == len(p.Names):
-		return nil, adviceError("none of the %d functions can be probed; the first is %w", n, f.why)
+		return nil, &partialError{n, adviceError("none of the %d functions can be probed; the first is %w", n, f.why)}
 	case n > 0:
-		return f.links, adviceError("%d of %d functions cannot be probed; the first is %w", n, len(p.Names), f.why)
+		return f.links, &partialError{n, adviceError("%d of %d functions cannot be probed; the first is %w", n, len(p.Names), f.why)}
 	}
 	return f.links, nil
 }
@@ -75,7 +75,7 @@ func (f *functionLinker) link(names []string, cookies []uint64) error {
 			f.why = why
 		}
 		f.refused = append(f.refused, names[0])
-		if f.probe.Missing == prog.MissingError {
+		if f.probe.Missing == prog.MissingError && f.probe.Alternative == 0 {
 			return why
 		}
 		return nil

@@ -29,6 +29,7 @@ type Session struct {
 	links    []io.Closer
 	iters    map[string]iterator // by program
 	attached int
+	skipped  int
 	missing  []string
 	stats    io.Closer // nil where the kernel keeps no statistics for us
 }
@@ -95,6 +96,9 @@ func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map) (*ebpf.Collecti
 
 // Attached says on how many probes of the Spec there is a program now, a probe on many functions counted once.
 func (s *Session) Attached() int { return s.attached }
+
+// Skipped is how many attach points could not be attached, and need not.
+func (s *Session) Skipped() int { return s.skipped }
 
 // Missing returns one line for each probe that could not be attached and is to be warned of, in the order of the Spec.
 func (s *Session) Missing() []string { return s.missing }

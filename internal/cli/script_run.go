@@ -270,8 +270,8 @@ func (s *script) attach() error {
 	return s.reseed()
 }
 
-// points is how many attach points are on, as far as is known.
-func (s *script) points() int { return max(len(s.program.Points)-len(s.session.Missing()), 0) }
+// points is how many attach points are on.
+func (s *script) points() int { return max(len(s.program.Points)-s.session.Skipped(), 0) }
 
 // opening says how many probes are on, then shows what the begin probes sent.
 func (s *script) opening(leaves bool) error {

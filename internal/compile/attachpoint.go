@@ -194,10 +194,15 @@ func (l *lowerer) probes(program string, p *check.Program, points []check.Point,
 	case "ignore":
 		missing = prog.MissingIgnore
 	}
+	alternative := 0
+	if l.info.Config.MissingProbes == "" && len(p.Decl.Points) > 1 {
+		alternative = int(p.Decl.Span().Start) + 1
+	}
 	probe := func(pt check.Point) prog.Probe {
 		return prog.Probe{
 			Program: program, Kind: pl.kind, Group: pt.Group, Name: pt.Name, Offset: pt.Offset, Address: pt.Address,
 			Period: pt.Period, Frequency: pt.Frequency, Shown: pt.Text, Missing: missing,
+			Alternative: alternative,
 		}
 	}
 	one := probe(points[0])

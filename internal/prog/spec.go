@@ -57,6 +57,9 @@ type Probe struct {
 	Shown string
 	// Missing says what to do when it cannot be attached.
 	Missing MissingPolicy
+	// Alternative is a number that probes have in common which are alternatives of each other, 0 for others: that some of
+	// them cannot be attached is told, that none can is as Missing says.
+	Alternative int
 }
 
 // MissingPolicy says what a probe that cannot be attached means.

@@ -68,7 +68,8 @@ type checker struct {
 	script      scriptTypes
 	lazy        map[string]*types.Type // structs that tracepoints name
 	defines     map[string]*syntax.Define
-	included    bool // the script includes a header, which is not read
+	suggestions []func() // that are dear, for a probe that has no attach point
+	included    bool     // the script includes a header, which is not read
 	macros      map[string][]*macro
 	broken      map[syntax.Expr]bool // what stands for something that has been complained about
 

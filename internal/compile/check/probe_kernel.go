@@ -81,9 +81,11 @@ func (x *pointExpander) noFunction(pattern string, err error) {
 	if p.at < 0 || len(name) < 3 {
 		return
 	}
-	// Most slips are not in the first letters, and asking for all functions is dear.
-	near, _ := x.target.Match("kprobe", name[:2]+"*")
-	p.suggest(name, near)
+	x.suggestions = append(x.suggestions, func() {
+		// Most slips are not in the first letters, and asking for all functions is dear.
+		near, _ := x.target.Match("kprobe", name[:2]+"*")
+		p.suggest(name, near)
+	})
 }
 
 // kernelAddress is a kprobe on an address.

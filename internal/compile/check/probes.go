@@ -97,6 +97,12 @@ func (c *checker) probes() {
 			points = append(points, c.expandPoint(at, n)...)
 		}
 		points = dedupe(points)
+		if len(points) == 0 || c.info.Config.MissingProbes == "error" {
+			for _, suggest := range c.suggestions {
+				suggest()
+			}
+		}
+		c.suggestions = nil
 		if len(points) > 0 {
 			c.alternatives(before)
 		}
