@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sonde/internal/compile"
+	"sonde/internal/compile/types"
 )
 
 func (r *Runner) time(s *site) error {
@@ -155,6 +156,19 @@ func (r *Runner) wipeCells(m *compile.Map, clearing bool) error {
 	value := make([]byte, size)
 	for i := range slots {
 		at := m.Offset + i*stride
+		if !clearing && m.Value.Kind == types.Count {
+			// It has no mark while it is not 0.
+			if err := r.env.Maps.ReadAt(m.BPF, value, at); err != nil {
+				return err
+			}
+			if word(value, setSize) != 0 {
+				value[0] = 1
+				if err := r.env.Maps.WriteAt(m.BPF, value[:setSize], at); err != nil {
+					return err
+				}
+			}
+			clear(value)
+		}
 		if clearing {
 			if err := r.env.Maps.WriteAt(m.BPF, value[:setSize], at); err != nil {
 				return err

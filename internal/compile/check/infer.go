@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 
 	"sonde/internal/compile/syntax"
 	"sonde/internal/compile/types"
@@ -243,6 +244,9 @@ func (c *checker) finish() {
 		m.Map.Value = m.value.now.t
 		if m.Map.Value == nil {
 			m.Map.Value = types.TInt64
+		}
+		if d := m.declared; d != nil && strings.HasPrefix(m.Kind, "percpu") && !m.Map.Value.IsAggregate() {
+			c.errorf(d.Span(), "%s holds %s: only what is added up, as by count() or sum(), can be in a %s", m.Name, m.Map.Value, m.Kind)
 		}
 		if m.MaxEntries == 0 {
 			m.MaxEntries = c.info.Config.MaxMapKeys

@@ -1,0 +1,33 @@
+package langtest
+
+var jsonRows = []row{
+	// JSON
+	is(`@a = 5`, "", asJSON, maps(`{"type": "map", "data": {"@a": 5}}`)),
+	is(`@a[(int64)1] = (int64)5; @a[(int64)2] = (int64)6`, "", asJSON, maps(`{"type": "map", "data": {"@a": {"1": 5, "2": 6}}}`)),
+	is(`@a["x", 1] = (int64)5; @a["y", 2] = (int64)6`, "", asJSON, maps(`{"type": "map", "data": {"@a": {"x,1": 5, "y,2": 6}}}`)),
+	is(`@a = count(); @b = sum(-5); @c = min(3); @d = max(4); @e = avg(7); @f = stats(8)`, "", asJSON, maps("{\"type\": \"map\", \"data\": {\"@a\": 1}}\n{\"type\": \"map\", \"data\": {\"@b\": -5}}\n{\"type\": \"map\", \"data\": {\"@c\": 3}}\n{\"type\": \"map\", \"data\": {\"@d\": 4}}\n{\"type\": \"stats\", \"data\": {\"@e\": 7}}\n{\"type\": \"stats\", \"data\": {\"@f\": {\"count\": 1, \"average\": 8, \"total\": 8}}}")),
+	is(`@a = hist(5); @a = hist(-1); @a = hist((uint64)18446744073709551615)`, "", asJSON, maps(`{"type": "hist", "data": {"@a": [{"max": -1, "count": 2},{"min": 0, "max": 0, "count": 0},{"min": 1, "max": 1, "count": 0},{"min": 2, "max": 3, "count": 0},{"min": 4, "max": 7, "count": 1}]}}`)),
+	is(`@a[1] = hist(5); @a[2] = hist(100)`, "", asJSON, maps(`{"type": "hist", "data": {"@a": {"1": [{"min": 4, "max": 7, "count": 1}], "2": [{"min": 64, "max": 127, "count": 1}]}}}`)),
+	is(`@a = lhist(-5, 0, 100, 10); @a = lhist(5, 0, 100, 10); @a = lhist(500, 0, 100, 10)`, "", asJSON, maps(`{"type": "hist", "data": {"@a": [{"max": -1, "count": 1},{"min": 0, "max": 9, "count": 1},{"min": 10, "max": 19, "count": 0},{"min": 20, "max": 29, "count": 0},{"min": 30, "max": 39, "count": 0},{"min": 40, "max": 49, "count": 0},{"min": 50, "max": 59, "count": 0},{"min": 60, "max": 69, "count": 0},{"min": 70, "max": 79, "count": 0},{"min": 80, "max": 89, "count": 0},{"min": 90, "max": 99, "count": 0},{"min": 100, "count": 1}]}}`)),
+	is(`@a["x"] = lhist(5, 0, 100, 10)`, "", asJSON, maps(`{"type": "hist", "data": {"@a": {"x": [{"min": 0, "max": 9, "count": 1}]}}}`)),
+	is(`@a["x"] = avg(5); @a["x"] = avg(6); @b[1] = stats(5)`, "", asJSON, maps("{\"type\": \"stats\", \"data\": {\"@a\": {\"x\": 5}}}\n{\"type\": \"stats\", \"data\": {\"@b\": {\"1\": {\"count\": 1, \"average\": 5, \"total\": 5}}}}")),
+	is(`print(5); print(-5); print("s"); print(true); print((1, "x", (2, true))); print((uint8*)4096); print((a = 1, b = "x")); print((uint8[4])0x04030201)`, "{\"type\": \"value\", \"data\": 5}\n{\"type\": \"value\", \"data\": -5}\n{\"type\": \"value\", \"data\": \"s\"}\n{\"type\": \"value\", \"data\": true}\n{\"type\": \"value\", \"data\": [1,\"x\",[2,true]]}\n{\"type\": \"value\", \"data\": 4096}\n{\"type\": \"value\", \"data\": {\"a\": 1, \"b\": \"x\"}}\n{\"type\": \"value\", \"data\": [1,2,3,4]}", asJSON),
+	is(`print("quote\" back\\ nl\n tab\t ctl\x01 \x7f")`, `{"type": "value", "data": "quote\" back\\ nl\n tab\t ctl\u0001 \u007f"}`, asJSON, differs("JSON allows both")),
+	is(`print("caf\xc3\xa9"); print("bad\xff")`, "{\"type\": \"value\", \"data\": \"café\"}\n{\"type\": \"value\", \"data\": \"bad\\udcff\"}", asJSON, differs("its escapes of bytes above 0x7f are no JSON of the text")),
+	is(`printf("%d %s\n", 5, "x"); printf("no newline"); time("%Y")`, "{\"type\": \"printf\", \"data\": \"5 x\\n\"}\n{\"type\": \"printf\", \"data\": \"no newline\"}\n{\"type\": \"time\", \"data\": \"2026\"}", asJSON),
+	is(`print(9007199254740993); print(18446744073709551615); print(-9223372036854775808); print(9007199254740992)`, "{\"type\": \"value\", \"data\": \"9007199254740993\"}\n{\"type\": \"value\", \"data\": \"18446744073709551615\"}\n{\"type\": \"value\", \"data\": -9223372036854775808}\n{\"type\": \"value\", \"data\": 9007199254740992}", asJSON),
+	is(`@a = 9007199254740993; @b = -9007199254740993; @c = 9007199254740992`, "", asJSON, maps("{\"type\": \"map\", \"data\": {\"@a\": \"9007199254740993\"}}\n{\"type\": \"map\", \"data\": {\"@b\": \"-9007199254740993\"}}\n{\"type\": \"map\", \"data\": {\"@c\": 9007199254740992}}")),
+	is(`@a["k\"x"] = (int64)1`, "", asJSON, maps(`{"type": "map", "data": {"@a": {"k\"x": 1}}}`)),
+	is(`@a = "str"; @b = (1, "x"); @c = (uint8[4])0x04030201; @d = true; @e = (uint8*)4096`, "", asJSON, maps("{\"type\": \"map\", \"data\": {\"@a\": \"str\"}}\n{\"type\": \"map\", \"data\": {\"@b\": [1,\"x\"]}}\n{\"type\": \"map\", \"data\": {\"@c\": [1,2,3,4]}}\n{\"type\": \"map\", \"data\": {\"@d\": true}}\n{\"type\": \"map\", \"data\": {\"@e\": 4096}}")),
+	wrong(`print(buf("abc\x01", 4)); print(ntop(0x0100007f)); print(()); print(kstack(1) == kstack(1))`, "kstack_bpftrace_1 and kstack_bpftrace_1 cannot be compared with ==", asJSON),
+	is(`errorf("bad %d\n", 5); warnf("warn %d\n", 6)`, "{\"type\": \"errorf\", \"msg\": \"bad 5\\n\", \"filename\": \"stdin\", \"line\": 1, \"col\": 9}\n{\"type\": \"warnf\", \"msg\": \"warn 6\\n\", \"filename\": \"stdin\", \"line\": 1, \"col\": 32}", asJSON),
+	is(`$a = 0; print(5 / $a)`, "{\"type\": \"runtime_error\", \"msg\": \"division by zero: 1 is taken as the result\", \"filename\": \"stdin\", \"line\": 1, \"col\": 23}\n{\"type\": \"value\", \"data\": 1}", asJSON, differs("the words of the message")),
+	is(`enum E { A = 1, B = 2 } begin { print(A); $e = (enum E)2; print($e); @a = $e; @b[$e] = 1 }`, "{\"type\": \"value\", \"data\": 1}\n{\"type\": \"value\", \"data\": 2}", asJSON, maps("{\"type\": \"map\", \"data\": {\"@a\": 2}}\n{\"type\": \"map\", \"data\": {\"@b\": {\"B\": 1}}}")),
+	is(`@a[1] = 1; clear(@a); print(@a); @b = 5; clear(@b)`, "", asJSON),
+	is(`@a[true] = (int64)1; @b[(uint8*)16] = (int64)2; @c[(1, (2, "x"))] = (int64)3`, "", asJSON, maps("{\"type\": \"map\", \"data\": {\"@a\": {\"true\": 1}}}\n{\"type\": \"map\", \"data\": {\"@b\": {\"0x10\": 2}}}\n{\"type\": \"map\", \"data\": {\"@c\": {\"1,(2,x)\": 3}}}")),
+	wrong(`@a[(int64)1] = (int64)10; @a[(int64)2] = (int64)20; print(@a, 1); print(@a, 1, 10); print(@a["x"]); clear(@a)`, "the key of @a holds int64, so string[2] cannot be put into it", asJSON),
+	is(`@a[1] = "text"; @b["x"] = (1, 2); @c[1] = count()`, "", asJSON, maps("{\"type\": \"map\", \"data\": {\"@a\": {\"1\": \"text\"}}}\n{\"type\": \"map\", \"data\": {\"@b\": {\"x\": [1,2]}}}\n{\"type\": \"map\", \"data\": {\"@c\": {\"1\": 1}}}")),
+	is(`printf(""); printf("%s", "")`, "{\"type\": \"printf\", \"data\": \"\"}\n{\"type\": \"printf\", \"data\": \"\"}", asJSON),
+	wrong(`@ = 5; @[1] = 2`, "@ has a key here, but none elsewhere", asJSON),
+	is(`@ = 5`, "", asJSON, maps(`{"type": "map", "data": {"@": 5}}`)),
+}
