@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sonde/internal/compile/check"
+	"sonde/internal/compile"
 	"sonde/internal/kernel"
 )
 
@@ -192,7 +192,7 @@ func (l *lister) noKind(kind string) error {
 	for _, k := range listedKinds {
 		names = append(names, k.name)
 	}
-	if near := check.Nearest(kind, names); near != "" {
+	if near := compile.Nearest(kind, names); near != "" {
 		return usage("there are no %s probes; did you mean %s?", kind, near)
 	}
 	return usage("there are no %s probes; the kinds are %s", kind, strings.Join(names, ", "))
@@ -233,7 +233,7 @@ func (l *lister) nearest(pattern string) string {
 			names[i] = n[strings.LastIndexByte(n, ':')+1:]
 			whole[names[i]] = n
 		}
-		if near := check.Nearest(last, names); near != "" && abs(len(near)-len(last)) < distance {
+		if near := compile.Nearest(last, names); near != "" && abs(len(near)-len(last)) < distance {
 			best, distance = family+":"+whole[near], abs(len(near)-len(last))
 		}
 	}

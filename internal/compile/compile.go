@@ -160,3 +160,6 @@ func (p *Program) Position(program string, insn int) syntax.Pos {
 	}
 	return syntax.NoPos
 }
+
+// Nearest returns the name that another is most likely a slip of, or "".
+func Nearest(name string, names []string) string { return check.Nearest(name, names) }
