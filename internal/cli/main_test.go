@@ -33,15 +33,21 @@ func TestMain(m *testing.M) {
 // as returns a path under which the test binary is that program.
 func as(t *testing.T, name string) string {
 	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	linkSelf(t, path)
+	return path
+}
+
+// linkSelf makes a path a link to the test binary.
+func linkSelf(t *testing.T, path string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), name)
 	if err := os.Symlink(self, path); err != nil {
 		t.Fatal(err)
 	}
-	return path
 }
 
 // needRoot skips what no unprivileged user can do.

@@ -35,6 +35,7 @@ var toils = map[string]func() error{
 	"unix":    toilUnix,
 	"spin":    toilSpin,
 	"memory":  toilMemory,
+	"wait":    toilWait,
 	// Of the whole system, for guests.
 	"syncs":      toilSyncs,
 	"disk":       toilDisk,
@@ -233,6 +234,12 @@ func toilMemory() error {
 		m[i] = 1
 	}
 	return unix.Munmap(m)
+}
+
+// toilWait lets a second pass.
+func toilWait() error {
+	time.Sleep(1200 * time.Millisecond)
+	return nil
 }
 
 // toilSyncs has a page written to the disk by the kernel's own threads.
