@@ -248,8 +248,6 @@ func (l *lowerer) probes(program string, p *check.Program, points []check.Point,
 			}
 		case prog.Profile, prog.Software, prog.Hardware:
 			u.PID = l.opt.PID
-		case prog.Iter:
-			u.Path = pt.Pin
 		}
 		list = append(list, u)
 	}

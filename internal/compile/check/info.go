@@ -184,8 +184,7 @@ type Point struct {
 	FileOff   uint64 // of uprobes: where in the file
 	Period    uint64 // timers: ns; events: count
 	Frequency uint64
-	Syscall   int    // number of the system call of a syscalls:sys_enter_x or sys_exit_x, -1 otherwise
-	Pin       string // of iter
+	Syscall   int // number of the system call of a syscalls:sys_enter_x or sys_exit_x, -1 otherwise
 	// Wild says that it came out of a wildcard.
 	Wild bool
 	// BTF is the ID of the function's or tracepoint's type, 0 if unknown.

@@ -195,6 +195,10 @@ func expandEvent(x *pointExpander, parts []string) []Point {
 
 // expandIter is iter:task and its like.
 func expandIter(x *pointExpander, parts []string) []Point {
+	if len(parts) > 1 {
+		x.errorf(x.at.Span(), "pinned iterators are not compiled yet").hint("leave %q out: what the script prints is shown here", parts[1])
+		return nil
+	}
 	names, err := x.target.Match("iter", parts[0])
 	if err == nil && len(names) == 0 || err != nil && isWild(parts[0]) {
 		all, _ := x.target.Match("iter", "*")
@@ -208,9 +212,6 @@ func expandIter(x *pointExpander, parts []string) []Point {
 	for _, name := range names {
 		p := x.point("iter:" + name)
 		p.Name, p.Wild = name, isWild(parts[0])
-		if len(parts) > 1 {
-			p.Pin = parts[1]
-		}
 		points = append(points, p)
 	}
 	return points

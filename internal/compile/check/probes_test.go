@@ -50,7 +50,6 @@ func TestPoints(t *testing.T) {
 		{points: "s:faults", want: "software:faults period 100"},
 		{points: "s:cs:5, h:cycles", want: "software:cs:5 period 5|hardware:cycles period 1000000"},
 		{points: "it:task", want: "iter:task"},
-		{points: "iter:task:/sys/fs/bpf/x", want: "iter:task"},
 		{points: "self:signal:SIGUSR1", want: "self:signal:SIGUSR1"},
 		{points: "u:libc:malloc", want: "uprobe:/usr/lib/libc.so.6:malloc offset 0x1000"},
 		{points: "u:/bin/bash:readline+4", want: "uprobe:/bin/bash:readline+4 offset 0x1044"},

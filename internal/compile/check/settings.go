@@ -28,14 +28,14 @@ var settingTable = []setting{
 	{"cpp_demangle", "show C++ and Rust names as in the source", nil, onOff(func(c *Config) *bool { return &c.CppDemangle })},
 	{"lazy_symbolication", "without effect here: processes that have ended are named all the same", nil, onOff(func(c *Config) *bool { return &c.LazySymbols })},
 	{"license", "what the kernel is told the program's licence is", nil, license},
-	{"log_size", "bytes for the verifier's messages", nil, numeric(func(c *Config) *int { return &c.LogSize }, 1, 1<<30)},
+	{"log_size", "without effect here: there is room for all of the verifier's messages", nil, numeric(func(c *Config) *int { return &c.LogSize }, 1, 1<<30)},
 	{"max_bpf_progs", "how many programs a script may become", nil, numeric(func(c *Config) *int { return &c.MaxBPFProgs }, 1, 1<<20)},
 	{"max_cat_bytes", "how much cat() reads of a file", nil, numeric(func(c *Config) *int { return &c.MaxCatBytes }, 0, 1<<30)},
 	{"max_map_keys", "how many keys a map holds", nil, numeric(func(c *Config) *int { return &c.MaxMapKeys }, 1, 1<<30)},
 	{"max_probes", "how many attach points a script may have", nil, numeric(func(c *Config) *int { return &c.MaxProbes }, 1, 1<<20)},
 	{"max_strlen", "bytes that str() and buf() read at most", nil, numeric(func(c *Config) *int { return &c.MaxStrlen }, 1, maxStrlen)},
 	{"missing_probes", "what an attach point that is not there means", []string{"error", "warn", "ignore"}, func(c *Config, v string) error { c.MissingProbes = v; return nil }},
-	{"on_stack_limit", "bytes up to which a value is kept on the BPF stack", nil, numeric(func(c *Config) *int { return &c.OnStackLimit }, 0, 512)},
+	{"on_stack_limit", "without effect here: the compiler decides", nil, numeric(func(c *Config) *int { return &c.OnStackLimit }, 0, 512)},
 	{"perf_rb_pages", "pages of the ring buffer, 0 for as many as suit", nil, numeric(func(c *Config) *int { return &c.PerfRBPages }, 0, 1<<20)},
 	{"print_maps_on_exit", "print all maps at the end", nil, onOff(func(c *Config) *bool { return &c.PrintMapsOnExit })},
 	{"show_debug_info", "without effect here", nil, onOff(func(*Config) *bool { return new(bool) })},
@@ -75,12 +75,52 @@ func defaultConfig() Config {
 func Settings() []Setting {
 	list := make([]Setting, len(settingTable))
 	for i, s := range settingTable {
-		list[i] = Setting{Name: s.name, Doc: s.doc}
+		list[i] = Setting{Name: s.name, Default: defaultText(s.name), Doc: s.doc}
 		if s.values != nil {
 			list[i].Doc += " (" + strings.Join(s.values, ", ") + ")"
 		}
 	}
 	return list
+}
+
+// defaultText is what a setting is where nobody sets it; "" for those that have no value.
+func defaultText(name string) string {
+	c := defaultConfig()
+	switch name {
+	case "cache_user_symbols":
+		return c.CacheUserSymbols
+	case "cpp_demangle":
+		return strconv.FormatBool(c.CppDemangle)
+	case "lazy_symbolication":
+		return strconv.FormatBool(c.LazySymbols)
+	case "license":
+		return c.License
+	case "log_size":
+		return strconv.Itoa(c.LogSize)
+	case "max_bpf_progs":
+		return strconv.Itoa(c.MaxBPFProgs)
+	case "max_cat_bytes":
+		return strconv.Itoa(c.MaxCatBytes)
+	case "max_map_keys":
+		return strconv.Itoa(c.MaxMapKeys)
+	case "max_probes":
+		return strconv.Itoa(c.MaxProbes)
+	case "max_strlen":
+		return strconv.Itoa(c.MaxStrlen)
+	case "missing_probes":
+		return "error"
+	case "on_stack_limit":
+		return strconv.Itoa(c.OnStackLimit)
+	case "perf_rb_pages":
+		return strconv.Itoa(c.PerfRBPages)
+	case "print_maps_on_exit":
+		return strconv.FormatBool(c.PrintMapsOnExit)
+	case "stack_mode":
+		return c.StackMode
+	case "str_trunc_trailer":
+		return c.StrTruncTrailer
+	}
+	return ""
 }
 
 // onOff is a setting that is on or off.
