@@ -149,13 +149,11 @@ func (f *fn) strlen(c *syntax.Call, t *types.Type) value {
 	if text, ok := f.textOf(c.Args[0]); ok {
 		return value{t: t, v: f.Const(int64(len(text)))}
 	}
-	at := f.typeOf(c.Args[0])
-	size := max(at.Size, 1)
-	n := f.strTo(c.Args[0], f.alloc(size, 8, "string"), size)
+	size := max(f.typeOf(c.Args[0]).Size, 1) + 1 // an array may be full, and without a NUL
+	m := f.alloc(size, 8, "string")
+	n := f.strTo(c.Args[0], m, size)
 	if in, ok := c.Args[0].(*syntax.Call); !ok || in.Func != "str" {
 		// What was copied as it lay may have its end further to the front.
-		m := f.alloc(size+8, 8, "string")
-		f.strTo(c.Args[0], m, size)
 		n = f.readStr(f.alloc(size, 8, "string"), f.addr(m), size, types.SpaceKernel)
 	}
 	result := f.Func.NewVar()
@@ -189,7 +187,7 @@ func (f *fn) clock(c *syntax.Call, t *types.Type) value {
 }
 
 func (f *fn) signal(c *syntax.Call, helper int) value {
-	n := f.Const(0)
+	var n ir.Value
 	if k := f.constOf(c.Args[0]); k != nil && k.Kind == check.ConstString {
 		number, _ := check.SignalNumber(k.Str)
 		n = f.Const(int64(number))

@@ -57,7 +57,10 @@ func (f *fn) condText(e syntax.Expr, text string, n int, yes, no *ir.Block) {
 	copy(want, text)
 	load, size := f.stringWords(e, n)
 	if size < n {
-		want = want[:size] // what there is of it
+		want = want[:size] // what there is of it, and it ends there
+		if len(text) > size {
+			yes = no
+		}
 	}
 	for at := 0; at < len(want); {
 		width, mask := f.chunk(at, len(want)-at, size-at)
@@ -197,7 +200,7 @@ func (f *fn) equalBytes(a, b mem, n int, no *ir.Block) {
 
 // equalStrings compares two strings up to a NUL, or up to n bytes.
 func (f *fn) equalStrings(a, b value, n int, no *ir.Block) {
-	done := f.Func.NewBlock("equal")
+	done, rest := f.Func.NewBlock("equal"), f.Func.NewBlock("rest")
 	f.eachByte(n, func(i ir.Value) {
 		x := f.Load(f.PtrAdd(f.addr(a.m), i, int64(n-1)), 0, 1, false)
 		y := f.Load(f.PtrAdd(f.addr(b.m), i, int64(n-1)), 0, 1, false)
@@ -206,7 +209,17 @@ func (f *fn) equalStrings(a, b value, n int, no *ir.Block) {
 		f.Goto(same)
 		f.BranchImm(ir.Eq, x, 0, done, next)
 		f.Goto(next)
-	}, done)
+	}, rest)
+	// One that takes all of its place, without a NUL, is equal to a longer one that ends there.
+	switch {
+	case a.t.Size == n && b.t.Size > n:
+		f.BranchImm(ir.Eq, f.load(b.m.at(n), 1, false), 0, done, no)
+	case b.t.Size == n && a.t.Size > n:
+		f.BranchImm(ir.Eq, f.load(a.m.at(n), 1, false), 0, done, no)
+	default:
+		f.Jump(done)
+	}
+	f.Goto(done)
 }
 
 // eachByte counts from 0 to n-1: a loop that the verifier can follow. Afterwards it goes on at out, made here if nil.
@@ -273,7 +286,7 @@ func (f *fn) strstr(c *syntax.Call) ir.Value {
 	result := f.Func.NewVar()
 	f.Set(result, f.Const(-1))
 	out := f.Func.NewBlock("searched")
-	last := hay.t.Size - len(needle) - 1 // the greatest place it can be at, the string's NUL behind it
+	last := hay.t.Size - len(needle) // the greatest place it can be at
 	if last < 0 {
 		return result
 	}
@@ -302,6 +315,21 @@ func (f *fn) strstr(c *syntax.Call) ir.Value {
 	return result
 }
 
+// longestArray is the longest array of C that is given a NUL before the kernel looks for one.
+const longestArray = 256
+
+// terminated is a string that has a NUL, which arrays may not have.
+func (f *fn) terminated(e syntax.Expr) value {
+	v := f.expr(e)
+	if _, ok := e.(*syntax.Call); ok || f.constOf(e) != nil || v.t.Size > longestArray {
+		return v
+	}
+	t := types.StringOf(v.t.Size + 1)
+	m := f.alloc(t.Size, 8, "string")
+	f.copyTo(m, v, t)
+	return value{t: t, m: m}
+}
+
 // kernelStrstr leaves the search for a string that is not known to the kernel.
 func (f *fn) kernelStrstr(c *syntax.Call) ir.Value {
 	id, ok := f.t.Kfunc("bpf_strstr")
@@ -309,7 +337,7 @@ func (f *fn) kernelStrstr(c *syntax.Call) ir.Value {
 		f.refuse(c.Args[1], "this kernel cannot search for a string that is not a literal", "Linux 6.17 and later can")
 		return f.Const(-1)
 	}
-	hay, needle := f.expr(c.Args[0]), f.expr(c.Args[1])
+	hay, needle := f.terminated(c.Args[0]), f.terminated(c.Args[1])
 	ret := f.Kfunc("bpf_strstr", id, f.addr(hay.m), f.addr(needle.m))
 	result := f.Func.NewVar()
 	f.Set(result, f.Const(-1))

@@ -58,8 +58,14 @@ func (f *fn) emit(n syntax.Node, site Site, args []syntax.Expr) {
 		if t.Kind == types.String {
 			size = (size + 3) &^ 3
 			field.Offset, field.Tail = size, true
-			tails = append(tails, tail{len(site.Fields), a, max(t.Size, 1), size})
-			room += max(t.Size, 1)
+			most := max(t.Size, 1)
+			switch a.(type) {
+			case *syntax.Call, *syntax.Ident:
+			default:
+				most++ // an array may be full, and without a NUL
+			}
+			tails = append(tails, tail{len(site.Fields), a, most, size})
+			room += most
 			size += 4
 		} else {
 			align := t.Align()

@@ -54,8 +54,8 @@ func root(t testing.TB) {
 // execute compiles a script, runs its begin and end programs and returns what it said. An error is a bug of ours: the kernel
 // refuses the code, or the run-time does not understand it.
 func execute(text string, how run) (o outcome, err error) {
-	how.Options.NoWarnings = true // about the source; those of the run are the Runner's
-	how.Options.RingSize = max(how.ring, 1<<18)
+	how.NoWarnings = true // about the source; those of the run are the Runner's
+	how.RingSize = max(how.ring, 1<<18)
 	p, diags := compile.Compile([]byte(text), "stdin", live, how.Options)
 	src := syntax.NewSource("stdin", []byte(text))
 	for _, d := range diags {

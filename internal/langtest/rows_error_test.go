@@ -9,7 +9,7 @@ var errorRows = []row{
 	is(`assert(1 == 2, "not fine"); print("never")`, "", code(1), says("not fine")),
 	wrong(`fail("told %s", "so")`, "told so"),
 	is(`if (0) { fail("not told") } print("ok")`, "ok", differs("it looks at branches that are never taken")),
-	wrong(`static_assert(1 == 1, "ok"); print(1)`, "static_assert is not compiled yet", differs("not compiled yet")),
+	is(`static_assert(1 == 1, "ok"); print(1)`, "1"),
 	wrong(`static_assert(sizeof(int64) == 4, "wrong size")`, "wrong size"),
 	wrong(`system("echo hi")`, "system changes the system"),
 	is(`system("echo hi %d %s", 5, "x")`, "hi 5 x\n", unsafely),

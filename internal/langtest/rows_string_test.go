@@ -63,7 +63,7 @@ var stringRows = []row{
 
 	// max_strlen
 	is(`print(str("abcdefghijkl")); print("short")`, "abcdefghijkl\nshort", setting("max_strlen", "8"), differs("there no literal is longer than max_strlen")),
-	is(`config = { max_strlen = 8 } begin { $s = "abcdefgh"; print($s) }`, "abcdefgh..", differs("there no literal is longer than max_strlen")),
+	is(`config = { max_strlen = 8 } begin { $s = "abcdefgh"; print($s) }`, "abcdefgh", differs("there no literal is longer than max_strlen")),
 	is(`config = { max_strlen = 8 } begin { print(str("1234567")) }`, "1234567"),
 	is(`config = { max_strlen = 65 } begin { $s = str("x"); print(sizeof($s)) }`, "2"),
 	is(`print("a literal that is much longer than sixty four characters, just to see whether it is shown whole or cut at some place on the way out of the kernel")`, "a literal that is much longer than sixty four characters, just to see whether it is shown whole or cut at some place on the way out of the kernel"),

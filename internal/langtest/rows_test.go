@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"sonde/internal/compile/check"
-	"sonde/internal/kernel"
 )
 
 // row is a script and what is expected of it.
@@ -27,12 +26,9 @@ type row struct {
 	unsafe   bool
 	silent   bool // --no-warnings
 	cpus     int
-	needs    []kernel.Feature
 
 	// differs is why bpftrace gives something else; peer is what, "" to leave it out: it may change, or be an error.
 	differs, peer string
-	// alone is why bpftrace cannot be asked.
-	alone string
 }
 
 type option func(*row)
@@ -64,12 +60,10 @@ func named(name, value string) option {
 func setting(name, value string) option {
 	return func(r *row) { r.settings = map[string]string{name: value} }
 }
-func needs(f ...kernel.Feature) option   { return func(r *row) { r.needs = f } }
 func withWarnings(r *row)                { r.warnings = true }
 func unsafely(r *row)                    { r.unsafe = true }
 func silently(r *row)                    { r.silent = true }
 func onCPUs(n int) option                { return func(r *row) { r.cpus = n } }
-func alone(why string) option            { return func(r *row) { r.alone = why } }
 func differs(why string) option          { return func(r *row) { r.differs = why } }
 func bpftrace(prints, why string) option { return func(r *row) { r.differs, r.peer = why, prints } }
 
@@ -85,7 +79,7 @@ func (r *row) text() string {
 func (r *row) run() run {
 	how := run{json: r.json, quiet: r.silent, cpus: r.cpus}
 	how.Options.Options = check.Options{Positional: r.params, Named: r.named, Settings: r.settings, Unsafe: r.unsafe}
-	how.Options.Warnings = r.warnings
+	how.Warnings = r.warnings
 	return how
 }
 

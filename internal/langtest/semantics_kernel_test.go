@@ -3,8 +3,6 @@ package langtest
 import (
 	"strings"
 	"testing"
-
-	"sonde/internal/vmtest"
 )
 
 // Every row gives what it says.
@@ -12,7 +10,6 @@ func TestKernelSemantics(t *testing.T) {
 	root(t)
 	eachRow(t, func(t *testing.T, r *row) {
 		t.Parallel()
-		vmtest.Need(t, r.needs...)
 		for _, plain := range []bool{false, true} {
 			how := r.run()
 			how.NoOptimize = plain

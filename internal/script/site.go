@@ -120,9 +120,9 @@ func (r *Runner) findTails(s *site, body []byte) bool {
 		}
 		size := s.fields[i].t.Size
 		// What fills its place was cut if that is all str() reads; comm[16] may just be as long.
-		to, cut := at+n, n > 0 && n >= size
+		to, cut := at+n, false
 		if end := bytes.IndexByte(body[at:to], 0); end >= 0 {
-			to, cut = at+end, cut && end == n-1 && size >= r.p.Config.MaxStrlen
+			to, cut = at+end, end > 0 && end == size-1 && size == r.p.Config.MaxStrlen
 		}
 		r.tails = append(r.tails, tail{at, to, n > 0, cut})
 		at += n

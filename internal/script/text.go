@@ -41,13 +41,13 @@ func (r *Runner) appendFieldText(dst []byte, f *field, body []byte) []byte {
 }
 
 // stringOf is a string without what fills it up. Cut says that it takes all of its place, where there may have been more
-// of it.
+// of it: an array of C may just be as long, and needs no NUL.
 func stringOf(t *types.Type, b []byte, most int) (text []byte, cut bool) {
 	n := bytes.IndexByte(b, 0)
 	if n < 0 {
 		n = len(b)
 	}
-	return b[:n], n > 0 && (n >= t.Size || n == t.Size-1 && t.Size == most)
+	return b[:n], n > 0 && n == t.Size-1 && t.Size == most
 }
 
 func (r *Runner) appendString(dst, text []byte, cut bool) []byte {

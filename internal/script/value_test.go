@@ -84,8 +84,8 @@ var valueRows = []struct {
 	{"tuple", tNest, bin(-1, int8(2), "xy\x00\x00", uint8(1), uint16(0)), "(-1, (2, xy), true)", `[-1,[2,"xy"],true]`},
 	{"record", tRec, bin(1, fixed("q\"r", 8)), `{ .a = 1, .b = q"r }`, `{"a": 1, "b": "q\"r"}`},
 	{"struct", tBits, bin(uint32(0xf3ff), "012", uint8(0), []byte{1, 2, 3, 0}, int32(-1), 0x10),
-		"{ .a = 7, .b = 31, .wide = 975, .d = 012.., .e = [1,2,3], .u = -1, .v = -1, .p = 0x10 }",
-		`{"a": 7, "b": 31, "wide": 975, "d": "012..", "e": [1,2,3], "u": -1, "v": -1, "p": 16}`},
+		"{ .a = 7, .b = 31, .wide = 975, .d = 012, .e = [1,2,3], .u = -1, .v = -1, .p = 0x10 }",
+		`{"a": 7, "b": 31, "wide": 975, "d": "012", "e": [1,2,3], "u": -1, "v": -1, "p": 16}`},
 	{"kstack", stackType(types.KStack, "bpftrace", 3, 8), bin(2, uint64(0xffffffff81000005), uint64(0xffffffff99000000), 9),
 		"\n        vfs_read+5\n        0xffffffff99000000\n", `"\n        vfs_read+5\n        0xffffffff99000000\n"`},
 	{"kstack perf", stackType(types.KStack, "perf", 2, 8), bin(9, uint64(0xffffffff81000005), uint64(0xffffffffc0000001)),
@@ -159,7 +159,7 @@ func TestStrings(t *testing.T) {
 	}{
 		{bin(uint32(4), uint32(2), uint32(4), int8(9), "abc\x00", "d\x00", "efg\x00"), "abc|    d|efg  |9\n"},
 		{bin(uint32(0), uint32(1), uint32(3), int8(9), "\x00", "efg"), "|     |efg  |9\n"},
-		{bin(uint32(64), uint32(3), uint32(4), int8(9), full, "\x00", "ab\x00", "efgh"), full + "..|   ab|efgh..|9\n"},
+		{bin(uint32(64), uint32(3), uint32(4), int8(9), full, "\x00", "ab\x00", "efgh"), full + "..|   ab|efgh |9\n"},
 		{bin(uint32(6), uint32(1), uint32(3), int8(9), "a\x00bcd\x00", "\x00", "efg"), "a|     |efg  |9\n"},
 	} {
 		g := newRig(t, p, nil)

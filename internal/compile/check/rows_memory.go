@@ -86,7 +86,7 @@ func text(c *checker, u *use) value {
 	}
 	switch {
 	case v.isKind(types.String):
-		return of(types.StringOf(min(v.t.Size, max(size, 1))))
+		return of(types.StringOf(min(v.t.Size+1, max(size, 1))))
 	case v.isKind(types.Array):
 		if v.t.Elem.Size != 1 {
 			c.errorf(u.args[0].Span(), "str takes an array of bytes, not %s", v.t)
