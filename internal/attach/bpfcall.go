@@ -15,43 +15,42 @@ import (
 
 type mapCreateAttr struct {
 	mapType, keySize, valueSize, maxEntries, flags uint32
-	innerMapFD, numaNode                           uint32
+	_, numaNode                                    uint32
 	name                                           [16]byte
-	ifindex, btfFD, btfKeyType, btfValueType       uint32
-	btfVmlinuxValueType                            uint32
+	_                                              [5]uint32
 	extra                                          uint64
 }
 
 type progLoadAttr struct {
-	progType, insnCount                                  uint32
-	insns, license                                       unsafe.Pointer
-	logLevel, logSize                                    uint32
-	log                                                  unsafe.Pointer
-	kernVersion, flags                                   uint32
-	name                                                 [16]byte
-	ifindex, expectedAttachType, btfFD, funcInfoRecSize  uint32
-	funcInfo                                             unsafe.Pointer
-	funcInfoCount, lineInfoRecSize                       uint32
-	lineInfo                                             unsafe.Pointer
-	lineInfoCount, attachBTFID, attachBTFFD, coreReloCnt uint32
-	fdArray, coreRelos                                   unsafe.Pointer
-	coreReloRecSize, logTrueSize                         uint32
+	progType, insnCount                           uint32
+	insns, license                                unsafe.Pointer
+	logLevel, logSize                             uint32
+	log                                           unsafe.Pointer
+	kernVersion, flags                            uint32
+	name                                          [16]byte
+	_, expectedAttachType, btfFD, funcInfoRecSize uint32
+	funcInfo                                      unsafe.Pointer
+	funcInfoCount, _                              uint32 // and then line infos
+	_                                             unsafe.Pointer
+	_, attachBTFID, attachBTFFD, _                uint32
+	_                                             [2]unsafe.Pointer
+	_                                             [2]uint32
 }
 
 type btfLoadAttr struct {
-	btf, log                unsafe.Pointer
-	size, logSize, logLevel uint32
-	_                       uint32
+	btf, _ unsafe.Pointer
+	size   uint32
+	_      [3]uint32
 }
 
 type testRunAttr struct {
-	progFD, retval              uint32
-	dataSizeIn, dataSizeOut     uint32
-	dataIn, dataOut             unsafe.Pointer
-	repeat, duration            uint32
-	ctxSizeIn, ctxSizeOut       uint32
-	ctxIn, ctxOut               unsafe.Pointer
-	flags, cpu, batchSize, zero uint32
+	progFD, retval uint32
+	_              [2]uint32
+	_              [2]unsafe.Pointer
+	_              [2]uint32
+	ctxSizeIn, _   uint32
+	ctxIn, _       unsafe.Pointer
+	_              [4]uint32
 }
 
 type rawTracepointAttr struct {
@@ -63,16 +62,15 @@ type rawTracepointAttr struct {
 
 // linkCreateAttr is followed by what the attach type wants; see the files of the kinds.
 type linkCreateAttr struct {
-	progFD, targetFD, attachType, flags uint32
+	progFD, targetFD, attachType, _ uint32
 }
 
-type iterCreateAttr struct{ linkFD, flags uint32 }
+type iterCreateAttr struct{ linkFD, _ uint32 }
 
 type objPinAttr struct {
-	path      unsafe.Pointer
-	fd, flags uint32
-	pathFD    int32
-	_         uint32
+	path  unsafe.Pointer
+	fd, _ uint32
+	_     [2]uint32
 }
 
 // bpf calls bpf(2) with one of the structs above, or one that begins with it. A call that a signal broke off is made again:

@@ -19,9 +19,8 @@ type iterator struct{ descriptor }
 
 type iterLinkAttr struct {
 	linkCreateAttr
-	info    unsafe.Pointer // what to go through, where that needs to be said; nothing that scripts have
-	infoLen uint32
-	_       uint32
+	_ unsafe.Pointer // what to go through, where that needs to be said; nothing that scripts have
+	_ [2]uint32
 }
 
 // openIter makes the link and, where the probe has a path, pins it there; whoever reads that file runs the program, also

@@ -18,8 +18,8 @@ const multiReturns = 1
 
 type kprobeMultiAttr struct {
 	linkCreateAttr
-	flags, count                uint32
-	symbols, addresses, cookies unsafe.Pointer
+	flags, count        uint32
+	symbols, _, cookies unsafe.Pointer
 }
 
 // openKprobeMulti puts a program on many functions by one link, which is also taken down at once. Where some of the

@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
@@ -45,10 +46,10 @@ func makeMap(name string, spec *ebpf.MapSpec) (*ebpf.Map, error) {
 
 // mapError says what the errors mean that depend on what a user chose: how large and how many.
 func mapError(spec *ebpf.MapSpec, err error) error {
-	switch err {
-	case unix.ENOMEM, unix.E2BIG:
+	switch {
+	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.E2BIG):
 		return fmt.Errorf("a %s of %d entries of %d bytes is too large for this kernel: %w", spec.Type, spec.MaxEntries, spec.KeySize+spec.ValueSize, err)
-	case unix.EINVAL:
+	case errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("this kernel does not make a %s of %d entries with keys of %d and values of %d bytes (flags %#x): %w",
 			spec.Type, spec.MaxEntries, spec.KeySize, spec.ValueSize, spec.Flags, err)
 	}

@@ -116,7 +116,9 @@ func functionTypes(funcs []function) (raw, info []byte) {
 func identifier(name string) string {
 	out := []byte(name)
 	for i, c := range out {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || i > 0 && c >= '0' && c <= '9') {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', i > 0 && c >= '0' && c <= '9':
+		default:
 			out[i] = '_'
 		}
 	}

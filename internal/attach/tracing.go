@@ -11,9 +11,8 @@ import (
 
 type tracingLinkAttr struct {
 	linkCreateAttr
-	targetBTFID uint32 // 0: what the program was loaded for
-	_           uint32
-	cookie      uint64
+	_      [2]uint32 // where it goes: what the program was loaded for
+	cookie uint64
 }
 
 // openTracing switches on a program of type tracing, which has known since it was loaded where it goes: a typed
