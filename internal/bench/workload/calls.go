@@ -209,7 +209,7 @@ func (j job) slice(first int) error {
 		path := append([]byte(MissingPath(first)), 0)
 		for range j.Calls {
 			if err := open(path); err != syscall.ENOENT {
-				return fmt.Errorf("opening %s: want ENOENT, got %v", path, err)
+				return fmt.Errorf("opening %s: want ENOENT, got %w", path, err)
 			}
 			increment(path[:len(path)-1])
 		}
@@ -217,7 +217,7 @@ func (j job) slice(first int) error {
 		const beyond = 1 << 24 // more descriptors than a process has
 		for n := range j.Calls {
 			if _, _, err := syscall.RawSyscall(unix.SYS_CLOSE, uintptr(beyond+first+n), 0, 0); err != syscall.EBADF {
-				return fmt.Errorf("closing descriptor %d: want EBADF, got %v", beyond+first+n, err)
+				return fmt.Errorf("closing descriptor %d: want EBADF, got %w", beyond+first+n, err)
 			}
 		}
 	default:
@@ -252,7 +252,7 @@ func open(path []byte) syscall.Errno {
 // markOpens opens TAG-0, TAG-1, ... until a job comes, and returns that; false when jobs are at an end.
 func markOpens(tag string, jobs <-chan job) (job, bool) {
 	for n := 0; ; n++ {
-		open(fmt.Appendf(nil, "%s-%d\x00", tag, n))
+		_ = open(fmt.Appendf(nil, "%s-%d\x00", tag, n)) // it is the call that counts: there is no such file
 		select {
 		case j, more := <-jobs:
 			return j, more
