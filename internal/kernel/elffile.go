@@ -187,7 +187,7 @@ func (t *elfTable) read(s *elf.Section) error {
 		}
 		function := kind == elf.STT_FUNC || kind == elf.STT_GNU_IFUNC
 		variable := kind == elf.STT_OBJECT || kind == elf.STT_COMMON
-		if !function && !(variable && t.variables) || index == uint16(elf.SHN_UNDEF) || symbol.Address == 0 {
+		if !function && (!variable || !t.variables) || index == uint16(elf.SHN_UNDEF) || symbol.Address == 0 {
 			continue
 		}
 		name := uint64(order.Uint32(symbols))

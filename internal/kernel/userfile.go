@@ -234,10 +234,8 @@ func (f *fileFinder) library(name string) bool {
 
 // program takes the program that the process runs.
 func (f *fileFinder) program() {
-	proc := "/proc"
-	if f.own {
-		proc = filepath.Join(f.root, "proc")
-	} else {
+	proc := filepath.Join(f.root, "proc")
+	if !f.own {
 		proc = filepath.Dir(filepath.Dir(f.root))
 	}
 	exe := filepath.Join(proc, strconv.Itoa(f.pid), "exe")
