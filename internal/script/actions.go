@@ -122,7 +122,7 @@ func runShell(command string, stdout, stderr io.Writer) error {
 	case errors.As(err, &exit) && exit.Exited():
 		return fmt.Errorf("the command ended with status %d", exit.ExitCode())
 	case errors.As(err, &exit):
-		return fmt.Errorf("the command was ended by a signal (%s)", exit)
+		return fmt.Errorf("the command was ended by a signal (%w)", exit)
 	case errors.Is(err, exec.ErrWaitDelay):
 		return nil
 	}
