@@ -428,14 +428,13 @@ func (d *cDecls) function() (name string) {
 // constant works out the expression up to one of the closing tokens.
 func (d *cDecls) constant(closing string, limit int64, what string) int64 {
 	start, depth := d.i, 0
-	for d.i < len(d.out) && !(depth == 0 && strings.Contains(closing, d.out[d.i].text)) {
+	for d.i < len(d.out) && (depth != 0 || !strings.Contains(closing, d.out[d.i].text)) {
 		switch d.out[d.i].text {
 		case "(", "[":
 			depth++
 		case ")", "]":
 			depth--
 		case ";", "{", "}":
-			depth = 0
 			d.fail("%s is not closed", what)
 			return 0
 		}
@@ -470,7 +469,7 @@ func (d *cDecls) enum(start int, name string) {
 		if d.accept("=") {
 			from := d.i
 			depth := 0
-			for d.i < len(d.out) && !(depth == 0 && (d.out[d.i].text == "," || d.out[d.i].text == "}")) {
+			for d.i < len(d.out) && (depth != 0 || d.out[d.i].text != "," && d.out[d.i].text != "}") {
 				switch d.out[d.i].text {
 				case "(":
 					depth++

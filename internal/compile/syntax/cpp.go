@@ -195,9 +195,10 @@ func blankOut(text []byte) string {
 		case c == '\n', c == '\r':
 			out[i] = ' '
 		case quote != 0:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				i++
-			} else if c == quote {
+			case quote:
 				quote = 0
 			}
 		case c == '"', c == '\'':

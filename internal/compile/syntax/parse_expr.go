@@ -117,7 +117,7 @@ func (p *parser) unary() Expr {
 			p.next()
 			from := p.tok.start
 			typ := p.typeExpr()
-			if typeof && !(p.tok.kind == tokRParen && startsExpr(p.scan(p.tok.end).kind)) {
+			if typeof && (p.tok.kind != tokRParen || !startsExpr(p.scan(p.tok.end).kind)) {
 				x := p.exprAfter(p.postfix(from, &TypeArg{p.from(from), typ}))
 				return p.postfix(start, p.parenRest(start, x))
 			}

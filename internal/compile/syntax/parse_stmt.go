@@ -335,7 +335,7 @@ func (p *parser) forStmt() Stmt {
 		to = p.expr()
 	}
 	ref, isMap := from.(*MapRef)
-	if to == nil && !(isMap && ref.Key == nil) {
+	if to == nil && (!isMap || ref.Key != nil) {
 		p.expected("'..' after the start of the range", "")
 	}
 	if paren {
