@@ -65,7 +65,7 @@ func split(line string) []string {
 			i++
 		default:
 			j := i + 1
-			for j < len(line) && !strings.ContainsRune(" \t,[]()=:", rune(line[j])) && !((line[j] == '+' || line[j] == '-') && c == 'v') {
+			for j < len(line) && !strings.ContainsRune(" \t,[]()=:", rune(line[j])) && (c != 'v' || line[j] != '+' && line[j] != '-') {
 				j++
 			}
 			words = append(words, line[i:j])

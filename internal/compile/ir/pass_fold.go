@@ -438,10 +438,10 @@ func (fd *folder) compare(in *Instr) {
 		return
 	}
 	x := in.Args[0]
-	switch truth := [2]bool{in.Cond.Eval(0, in.Imm), in.Cond.Eval(1, in.Imm)}; {
-	case truth == [2]bool{false, true}:
+	switch [2]bool{in.Cond.Eval(0, in.Imm), in.Cond.Eval(1, in.Imm)} {
+	case [2]bool{false, true}:
 		fd.is(in, x)
-	case truth == [2]bool{true, false}:
+	case [2]bool{true, false}:
 		if def := fd.defs[x]; def != nil && def.Op == OpCmp && !fd.hasVars(def) {
 			if c, ok := def.Cond.Invert(); ok {
 				in.Cond, in.Args, in.Imm = c, def.Args, def.Imm
