@@ -13,7 +13,6 @@ type selector struct {
 	out  []inst // reversed
 	buf  []inst // of one instruction, in order
 	pos  int32
-	err  error
 }
 
 // selectInsts makes the machine form of f.
