@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cilium/ebpf/asm"
-
 	"sonde/internal/compile"
 )
 
@@ -28,7 +26,8 @@ func TestKernelScriptRefused(t *testing.T) {
 			if at < 0 {
 				t.Fatal("no instruction of the second statement")
 			}
-			spec.Instructions[at] = asm.Mov.Reg(asm.R0, asm.R9)
+			spoilt := &spec.Instructions[at] // r0 = r9
+			spoilt.OpCode, spoilt.Dst, spoilt.Src, spoilt.Offset, spoilt.Constant = 0xbf, 0, 9, 0, 0
 		}
 	}
 	defer func() { beforeLoad = nil }()
