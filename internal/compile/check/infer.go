@@ -234,23 +234,23 @@ func (c *checker) finish() {
 		v.Type = c.trustOf(v, v.Type)
 	}
 	for _, m := range c.maps {
-		m.Map.Scalar = !m.keyed
+		m.Scalar = !m.keyed
 		if m.keyed {
-			m.Map.Key = m.key.now.t
-			if m.Map.Key == nil {
-				m.Map.Key = types.TInt64
+			m.Key = m.key.now.t
+			if m.Key == nil {
+				m.Key = types.TInt64
 			}
 		}
-		m.Map.Value = m.value.now.t
-		if m.Map.Value == nil {
-			m.Map.Value = types.TInt64
+		m.Value = m.value.now.t
+		if m.Value == nil {
+			m.Value = types.TInt64
 		}
-		if d := m.declared; d != nil && strings.HasPrefix(m.Kind, "percpu") && !m.Map.Value.IsAggregate() {
-			c.errorf(d.Span(), "%s holds %s: only what is added up, as by count() or sum(), can be in a %s", m.Name, m.Map.Value, m.Kind)
+		if d := m.declared; d != nil && strings.HasPrefix(m.Kind, "percpu") && !m.Value.IsAggregate() {
+			c.errorf(d.Span(), "%s holds %s: only what is added up, as by count() or sum(), can be in a %s", m.Name, m.Value, m.Kind)
 		}
 		if m.MaxEntries == 0 {
 			m.MaxEntries = c.info.Config.MaxMapKeys
-			if m.Map.Scalar {
+			if m.Scalar {
 				m.MaxEntries = 1
 			}
 		}

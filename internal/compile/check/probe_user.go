@@ -63,8 +63,9 @@ func (x *pointExpander) inFile(path, name string, cpp, wildFile bool) []Point {
 	if addr, err := strconv.ParseUint(name, 0, 64); err == nil {
 		return x.userAddress(path, addr)
 	}
-	name, offset, ok := name, uint64(0), true
+	offset := uint64(0)
 	if !cpp {
+		var ok bool
 		if name, offset, ok = x.offset(name); !ok {
 			return nil
 		}

@@ -103,7 +103,8 @@ func (c *checker) conversion(e syntax.Expr, v value, verb string) {
 		return
 	}
 	number := v.t.IsInt() || v.t.Kind == types.Pointer || v.t.Kind == types.Context || v.t.Kind == types.Username
-	ok, wants := true, ""
+	var ok bool
+	var wants string
 	switch verb {
 	case "s":
 		ok, wants = printable(v.t), "a value"

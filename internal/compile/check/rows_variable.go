@@ -7,7 +7,6 @@ import (
 
 // Sets of probe kinds.
 var (
-	functionProbes = setOf(Kprobe, Kretprobe, Uprobe, Uretprobe, USDT)
 	argProbes      = setOf(Kprobe, Uprobe, USDT, RawTracepoint)
 	argsProbes     = setOf(Tracepoint, RawTracepoint, Fentry, Fexit)
 	returnProbes   = setOf(Kretprobe, Uretprobe, Fexit)
