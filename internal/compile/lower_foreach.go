@@ -73,11 +73,10 @@ func (f *fn) pair(s *syntax.ForMap, m *Map) {
 		f.copyTo(place.at(t.Fields[0].Offset), f.atMemory(m.Key, mem{base: key}), t.Fields[0].Type)
 	}
 	to := place.at(t.Fields[1].Offset)
-	switch {
-	case m.Storage == StorePerCPUHash:
+	if m.Storage == StorePerCPUHash {
 		el := element{m: m, ref: s.Map, key: mem{base: key}}
 		f.store(to, t.Fields[1].Type.Size, f.convert(f.get(el, t.Fields[1].Type), t.Fields[1].Type))
-	default:
+	} else {
 		f.copyTo(to, f.atMemory(m.Value, mem{base: val}), t.Fields[1].Type)
 	}
 }
