@@ -87,9 +87,9 @@ func execsnoopCommand(io streams, name string) *cobra.Command {
 			x.target.Command = args
 			return runExec(io, c, &x, true)
 		},
-		Version: version,
 	}
 	common(c)
+	addVersion(c)
 	x.add(c.Flags())
 	return c
 }

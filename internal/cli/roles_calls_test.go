@@ -36,9 +36,8 @@ func roleCalls(args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	sum := 0
 	for i := range times {
-		sum += calledOuter(i)
+		_ = calledOuter(i)
 		time.Sleep(time.Duration(pause) * time.Millisecond)
 	}
 	if len(args) > 2 {
@@ -46,7 +45,7 @@ func roleCalls(args []string) int {
 			return fail(fmt.Errorf("exec: %w", err))
 		}
 	}
-	return sum & 0
+	return 0
 }
 
 // Sizes that tell the calls of roleReads from others.

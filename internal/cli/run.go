@@ -147,11 +147,11 @@ func rootCommand(io streams) *cobra.Command {
   sonde doctor            what this kernel and these privileges allow
 
 Linked to the name execsnoop or bpftrace, it takes that tool's flags and prints what it prints.`,
-		Version: version,
-		Args:    commandName,
-		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args: commandName,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	common(root)
+	addVersion(root)
 	root.AddCommand(execCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
 	root.SetHelpCommand(helpCommand(root))
 	return root
@@ -193,10 +193,29 @@ func common(c *cobra.Command) {
 	c.SilenceErrors = true
 	c.SilenceUsage = true
 	c.CompletionOptions.HiddenDefaultCmd = true
-	c.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%w (see %s --help)", err, c.CommandPath())
 	})
+}
+
+// addVersion gives a command --version. Cobra has one too, but its text is changed by a template, and for those the linker
+// keeps every exported method there is: over a megabyte.
+func addVersion(c *cobra.Command) {
+	asked := c.Flags().BoolP("version", "v", false, "version for "+c.Name())
+	args, run := c.Args, c.RunE
+	c.Args = func(c *cobra.Command, words []string) error {
+		if *asked || args == nil {
+			return nil
+		}
+		return args(c, words)
+	}
+	c.RunE = func(c *cobra.Command, words []string) error {
+		if *asked {
+			_, err := fmt.Fprintln(c.OutOrStdout(), c.Name(), version)
+			return err
+		}
+		return run(c, words)
+	}
 }
 
 // needProc returns an error where /proc is not mounted: what would be found there would seem not to be.

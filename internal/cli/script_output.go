@@ -27,7 +27,7 @@ type scriptOutput struct {
 func (o *scriptOutput) Write(p []byte) (int, error) {
 	n, err := o.Output.Write(p)
 	if err == nil && (o.mode == bufferNone || o.mode == bufferLine && bytes.IndexByte(p, '\n') >= 0) {
-		err = o.Output.Flush()
+		err = o.Flush()
 	}
 	return n, err
 }
