@@ -22,6 +22,7 @@ type live struct {
 	types            func() *BTFTypes
 
 	mu        sync.Mutex
+	traced    string // what the function tracer lists; "" is not read yet
 	formats   map[string]answer[*TracepointFormat]
 	symbols   map[string]kernelSymbol
 	matches   map[string]answer[[]string]

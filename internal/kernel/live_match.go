@@ -3,6 +3,7 @@ package kernel
 import (
 	"bufio"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -167,7 +168,7 @@ func (l *live) matchFentry(text string) ([]string, error) {
 	if err != nil {
 		return found, nil
 	}
-	traceable, err := grepTraceable(dir, newPattern(module), newPattern(function), true)
+	traceable, err := l.grepTraceable(dir, newPattern(module), newPattern(function), true)
 	if err != nil || len(traceable) == 0 {
 		return found, nil
 	}
@@ -182,7 +183,7 @@ func (l *live) matchFentry(text string) ([]string, error) {
 func (l *live) traceable(module, function pattern, named bool) ([]string, error) {
 	dir, err := l.traces()
 	if err == nil {
-		found, err := grepTraceable(dir, module, function, named)
+		found, err := l.grepTraceable(dir, module, function, named)
 		if err == nil {
 			return found, nil
 		}
@@ -196,9 +197,17 @@ func (l *live) traceable(module, function pattern, named bool) ([]string, error)
 	}, newPattern("*"))
 }
 
-// grepTraceable reads what the function tracer lists: "func", or "func [mod]".
-func grepTraceable(tracefs string, module, function pattern, named bool) ([]string, error) {
-	return grepNames(filepath.Join(tracefs, "available_filter_functions"), func(line string) (string, bool) {
+// grepTraceable looks into what the function tracer lists: "func", or "func [mod]". The list is kept, for the kernel
+// takes long to make it.
+func (l *live) grepTraceable(tracefs string, module, function pattern, named bool) ([]string, error) {
+	if l.traced == "" {
+		text, err := readSmall(filepath.Join(tracefs, "available_filter_functions"), maxTraced)
+		if err != nil {
+			return nil, err
+		}
+		l.traced = text
+	}
+	return grepLines(strings.NewReader(l.traced), func(line string) (string, bool) {
 		name, in, _ := strings.Cut(line, " ")
 		if !function.match(name) || strings.HasPrefix(name, "__ftrace_invalid_address__") {
 			return "", false
@@ -244,6 +253,9 @@ func (l *live) kprobeBlacklist() map[string]bool {
 // maxNames bounds how many lines of one file are looked at: the largest kernels have some 200,000 functions.
 const maxNames = 4 << 20
 
+// maxTraced bounds the list of functions that can be traced; it is 2 MB in a kernel with all its modules.
+const maxTraced = 32 << 20
+
 // grepNames reads a file of the kernel's line by line and returns, sorted, what name makes of those that match.
 func grepNames(path string, name func(line string) (string, bool), match pattern) ([]string, error) {
 	file, err := os.Open(path)
@@ -251,8 +263,12 @@ func grepNames(path string, name func(line string) (string, bool), match pattern
 		return nil, err
 	}
 	defer file.Close()
+	return grepLines(file, name, match)
+}
+
+func grepLines(text io.Reader, name func(line string) (string, bool), match pattern) ([]string, error) {
 	var found []string
-	lines := bufio.NewScanner(file)
+	lines := bufio.NewScanner(text)
 	lines.Buffer(make([]byte, 64<<10), 64<<10)
 	for range maxNames {
 		if !lines.Scan() {
