@@ -138,6 +138,10 @@ func (c *checker) put(s *slot, v value, e syntax.Expr, what string) {
 		return
 	}
 	if !s.now.known() && s.declared == nil && !v.invalid() {
+		if ref, ok := e.(*syntax.MapRef); ok && !c.mapNamed(ref).value.assigned {
+			c.errorf(at, "nothing is ever put into %s", ref.Name)
+			return
+		}
 		c.errorf(at, "the type of %s cannot be found: it is only made of itself", what).hint("assign it something else, or declare it: let")
 	}
 	if !v.usable() || !s.now.usable() {
