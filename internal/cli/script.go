@@ -37,6 +37,14 @@ func (k strippedToo) Functions(path, pattern string) ([]kernel.UserSymbol, error
 	return found, err
 }
 
+func (k strippedToo) Address(path, name string) (kernel.UserSymbol, bool) {
+	if s, ok := k.Target.Address(path, name); ok {
+		return s, true
+	}
+	s, ok, _ := symbol.Address(path, name)
+	return kernel.UserSymbol{Name: s.Name, Address: s.Address, Offset: s.Offset, Size: s.Size}, ok
+}
+
 // classicVersion is the version of bpftrace whose language and command line these are.
 const classicVersion = "0.27.1"
 

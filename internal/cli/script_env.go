@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sonde/internal/compile"
+	"sonde/internal/compile/types"
 	"sonde/internal/kernel"
 	bt "sonde/internal/script"
 	"sonde/internal/stream"
@@ -93,8 +94,11 @@ func (y *scriptSymbols) Kernel(addr uint64) bt.Frame {
 }
 
 func (y *scriptSymbols) User(pid, probe uint32, addr uint64) bt.Frame {
-	if probe != 0 {
+	switch probe {
+	case types.USymProbe:
 		return y.frame(y.processes.LookupProbed(pid, addr))
+	case types.USymOffset:
+		return y.frame(y.processes.ProbeAt(addr))
 	}
 	return y.frame(y.processes.Lookup(pid, addr))
 }

@@ -173,7 +173,7 @@ func (f *fn) builtinTo(e syntax.Expr, name string, dst mem, t *types.Type) bool 
 		if t.Kind != types.USym {
 			return false
 		}
-		f.userSymbolTo(e, dst, f.functionAddress(e), 1)
+		f.probedSymbolTo(e, dst)
 	default:
 		return false
 	}
@@ -183,7 +183,7 @@ func (f *fn) builtinTo(e syntax.Expr, name string, dst mem, t *types.Type) bool 
 // builtinText is the text of a builtin that does not change while the program runs.
 func (f *fn) builtinText(name string) (string, bool) {
 	switch {
-	case f.point == nil && len(f.points) == 0:
+	case f.point == nil && len(f.points) == 0, name == "probe" && f.manyProbes():
 		return "", false
 	case name == "probe":
 		return f.points[0].Text, true
@@ -202,6 +202,9 @@ func (f *fn) builtinString(e syntax.Expr, name string, dst mem, size int, padded
 			return 0
 		}
 		return f.textTo(dst, text, size)
+	}
+	if name == "probe" {
+		return f.probeNameTo(dst, size, padded)
 	}
 	if size < commSize {
 		tmp := f.alloc(commSize, 8, name)
@@ -261,7 +264,7 @@ func (f *fn) stackTo(e syntax.Expr, dst mem, t *types.Type) {
 	f.zeroAt(dst.at(head+size), t.Size-head-size)
 }
 
-// userSymbolTo writes an address of the current process at dst; probed is 1 for that of the function that is probed.
+// userSymbolTo writes an address of the current process at dst; for probed see types.USym.
 func (f *fn) userSymbolTo(n syntax.Node, dst mem, addr ir.Value, probed int64) {
 	f.observe(n)
 	f.store(dst, 8, addr)

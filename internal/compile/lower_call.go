@@ -213,7 +213,7 @@ func (f *fn) callTo(c *syntax.Call, dst mem, t *types.Type) bool {
 	case "buf":
 		f.bufTo(c, dst, t)
 	case "usym":
-		f.userSymbolTo(c, dst, f.sameAddress(c, types.TUint64).v, 0)
+		f.userSymbolTo(c, dst, f.sameAddress(c, types.TUint64).v, types.USymAddress)
 	case "ntop":
 		f.ntopTo(c, dst)
 	case "pton":

@@ -8,6 +8,7 @@ import (
 	"sonde/internal/compile/ir"
 	"sonde/internal/compile/syntax"
 	"sonde/internal/compile/types"
+	"sonde/internal/kernel"
 	"sonde/internal/prog"
 )
 
@@ -225,13 +226,27 @@ const firstObject = 8
 // function is func: the address of the function that is probed.
 func (f *fn) function(e syntax.Expr) value {
 	t := f.typeOf(e)
-	ip := f.functionAddress(e)
 	if t.Kind != types.USym {
-		return value{t: t, v: ip}
+		return value{t: t, v: f.functionAddress(e)}
 	}
 	m := f.alloc(t.Size, 8, "usym")
-	f.userSymbolTo(e, m, ip, 1)
+	f.probedSymbolTo(e, m)
 	return value{t: t, m: m}
+}
+
+// probedSymbolTo writes func of a uprobe at dst.
+func (f *fn) probedSymbolTo(e syntax.Node, dst mem) {
+	if f.point != nil && !f.tellsFunction() {
+		f.userSymbolTo(e, dst, f.Const(int64(f.point.FileOff)), types.USymOffset)
+		return
+	}
+	f.userSymbolTo(e, dst, f.functionAddress(e), types.USymProbe)
+}
+
+// tellsFunction says whether the kernel tells, at the return of a function of a process, which it is. Where it does not,
+// bpf_get_func_ip gives something else, so that it is no use to ask whether there is one.
+func (f *fn) tellsFunction() bool {
+	return f.program.Kind != check.Uretprobe || f.t.Has(kernel.UprobeMulti)
 }
 
 func (f *fn) functionAddress(e syntax.Node) ir.Value {
@@ -239,7 +254,7 @@ func (f *fn) functionAddress(e syntax.Node) ir.Value {
 	switch {
 	case entry && f.hasRegisters() && f.plan.kind != prog.KprobeMulti:
 		return f.word(f.registers().ip)
-	case f.helper(fnGetFuncIP):
+	case f.tellsFunction() && f.helper(fnGetFuncIP):
 		return f.CallPure(fnGetFuncIP, f.ctx)
 	case f.hasRegisters() && entry:
 		return f.word(f.registers().ip)

@@ -78,9 +78,8 @@ func (f *fn) observe(n syntax.Node) {
 // probedPlace is where a uprobe is: its address in the process and its offset in the file; 0, 0 where that is not known.
 // From the two follows where the file is mapped, even if the process has ended.
 func (f *fn) probedPlace(n syntax.Node) (addr, offset ir.Value) {
-	entry := f.program.Kind == check.Uprobe
 	switch {
-	case f.program.Kind != check.Uprobe && f.program.Kind != check.Uretprobe || !entry && !f.t.Has(kernel.UprobeMulti):
+	case f.program.Kind != check.Uprobe && f.program.Kind != check.Uretprobe, !f.tellsFunction():
 	case f.outer != nil, !f.hasRegisters():
 	case f.point != nil:
 		return f.functionAddress(n), f.Const(int64(f.point.FileOff))

@@ -91,8 +91,28 @@ func (p *Processes) probeAt(addr uint64) (only Frame) {
 	return only
 }
 
-// Assume is for a process that may have ended before it was observed as a whole: a probe, of those AddProbe was told of, that is at an offset of its
-// file is at that address in it. The functions of the file can be named then, those of others cannot.
+// ProbeAt names the probe that is at an offset of its file, if there is one of that name.
+func (p *Processes) ProbeAt(offset uint64) (only Frame) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, x := range p.probes {
+		if !slices.Contains(x.offsets, offset) {
+			continue
+		}
+		frame, _, found := p.files.frame(x.file, offset)
+		if only.Ok && only.Name != frame.Name {
+			return Frame{}
+		}
+		if found {
+			only, only.Module = frame, x.file.path
+		}
+	}
+	return only
+}
+
+// Assume is for a process that may have ended before it was observed as a whole: a probe, of those AddProbe was told of,
+// that is at an offset of its file is at that address in it. The functions of the file can be named then, those of others
+// cannot.
 func (p *Processes) Assume(pid uint32, addr, offset uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

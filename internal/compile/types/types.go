@@ -27,7 +27,7 @@ const (
 	KStack // u64 count, then count addresses; Len is the limit
 	UStack // u32 pid, u32 probe, u64 count, then count addresses
 	KSym   // u64 address
-	USym   // u64 address, u32 pid, u32 probe: 1 if the address is that of the function that is probed
+	USym   // u64 address, u32 pid, u32 what address it is: see USymAddress
 	Inet   // u64 family (AF_INET or AF_INET6), 16 bytes of address
 	MAC    // 6 bytes
 	Username
@@ -205,6 +205,13 @@ func StringOf(size int) *Type { return &Type{Kind: String, Size: size} }
 func ArrayOf(elem *Type, n int) *Type {
 	return &Type{Kind: Array, Size: elem.Size * n, Elem: elem, Len: n}
 }
+
+// What the address of a USym is.
+const (
+	USymAddress = iota // any
+	USymProbe          // of the function that is probed
+	USymOffset         // none, but where in its file the probed function is
+)
 
 // FrameSize is how many bytes a frame of a stack takes: an address, or struct bpf_stack_build_id.
 func FrameSize(mode string) int {
