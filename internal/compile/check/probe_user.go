@@ -29,19 +29,23 @@ func expandUprobe(x *pointExpander, parts []string) []Point {
 		x.errorf(x.at.Span(), "probes on source lines are not compiled yet")
 		return nil
 	}
+	pid := x.options.PID
 	if file == "" {
-		if file = x.options.Binary; file == "" && x.options.PID != 0 {
-			file = "/proc/" + strconv.Itoa(x.options.PID) + "/exe"
-		}
-		if file == "" {
+		switch {
+		case x.options.Binary != "":
+			file, pid = x.options.Binary, 0
+		case pid == 0:
 			if !x.quiet {
 				x.errorf(x.at.Span(), "%s needs the path of a program or library", x.whole).hint("it is written %s; without a path with -p or -c only", x.usage)
 			}
 			return nil
 		}
 	}
-	paths, err := x.target.File(file, x.options.PID)
+	paths, err := x.target.File(file, pid)
 	if err != nil || len(paths) == 0 {
+		if file == "" {
+			file = "of process " + strconv.Itoa(pid)
+		}
 		p := x.missing("there is no program or library %s", file)
 		if err != nil {
 			p.hint("%v", err)
@@ -88,6 +92,9 @@ func (x *pointExpander) inFile(path, name string, cpp, wildFile bool) []Point {
 		}
 		return nil
 	}
+	if x.kind == Uretprobe && !x.quiet {
+		x.warnOfGo(path)
+	}
 	wild := isWild(name) || wildFile
 	if !wild && !cpp {
 		found = found[:1]
@@ -118,6 +125,14 @@ func (x *pointExpander) inFile(path, name string, cpp, wildFile bool) []Point {
 		points = append(points, p)
 	}
 	return points
+}
+
+// warnOfGo tells of what uretprobes do to programs of Go: they put another return address on stacks that the runtime reads
+// and moves.
+func (x *pointExpander) warnOfGo(path string) {
+	if found, _ := x.target.Functions(path, "runtime.goexit*"); len(found) > 0 {
+		x.warnf("go", x.at.Span(), "%s is a program of Go: a uretprobe can crash it", shortPath(path)).hint("uprobes on its instructions that return are safe")
+	}
 }
 
 // demangled keeps the symbols whose name in the source is the one asked for, with its parameters or without.
