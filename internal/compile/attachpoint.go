@@ -22,7 +22,7 @@ func (l *lowerer) groups(p *check.Program) [][]check.Point {
 	if len(p.Points) == 0 {
 		return nil
 	}
-	if p.Uses["probe"] || p.Uses["__probe"] {
+	if p.Uses["probe"] && p.Kind != check.Tracepoint {
 		return each(p.Points)
 	}
 	switch p.Kind {
@@ -79,8 +79,11 @@ func splitBy(points []check.Point, key func(check.Point) string) (groups [][]che
 // tracepoint. A tracepoint costs about twice as much for each event, and some 60 ms when it is closed.
 func (l *lowerer) tracepointGroups(p *check.Program) [][]check.Point {
 	return splitBy(p.Points, func(pt check.Point) string {
-		if k := l.rawKind(p, pt); k != rawNone {
+		switch k := l.rawKind(p, pt); {
+		case k != rawNone:
 			return fmt.Sprint(k)
+		case p.Uses["probe"]: // one program each: it cannot tell where it is
+			return pt.Text
 		}
 		return "tracepoint"
 	})

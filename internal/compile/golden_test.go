@@ -25,6 +25,7 @@ var goldens = []struct {
 	{"count_by_comm_tracepoint", `tracepoint:syscalls:sys_enter_getppid /pid == 42/ { @[comm] = count(); }`,
 		[]kernel.Feature{kernel.RawTracepoint, kernel.BTF, kernel.TaskBTF, kernel.RdonlyCast}},
 	{"many_syscalls", `tracepoint:syscalls:sys_enter_open* { @ = count(); }`, nil},
+	{"many_syscalls_named", `tracepoint:syscalls:sys_enter_open* { @[probe] = count(); }`, nil},
 	{"latency", `tracepoint:syscalls:sys_enter_nanosleep { @start[tid] = nsecs; }
 tracepoint:syscalls:sys_exit_nanosleep /@start[tid]/ { @ns = hist(nsecs - @start[tid]); delete(@start, tid); }`, nil},
 	{"printf_path", `tracepoint:syscalls:sys_enter_openat { printf("%s %s\n", comm, str(args.filename)); }`, nil},
