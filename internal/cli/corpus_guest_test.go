@@ -53,6 +53,8 @@ type tool struct {
 	spares []string
 	// wants are expressions that its output has to match.
 	wants []string
+	// shows is what the kernel must have for there to be anything to show.
+	shows string
 	// live: wants appear while it runs, and not at once.
 	live bool
 	// seconds that it has to run, for what comes by the clock.
@@ -91,6 +93,9 @@ func (x tool) run(t *testing.T, sonde, file string, work *atomic.Int64) {
 	}
 	attached := regexp.MustCompile(`(?m)^Attached \d+ probes?$`)
 	await(t, "the probes to be on", 60*time.Second, func() bool { return p.ended() || attached.MatchString(read(t, stderr)) })
+	if x.shows != "" && !anyPresent(t, x.shows) {
+		x.wants = nil
+	}
 	start, rounds := time.Now(), work.Load()
 	if x.work != nil {
 		x.work(t)
@@ -206,8 +211,8 @@ func anyPresent(t *testing.T, need string) bool {
 	return false
 }
 
-// present says whether the kernel has something: "kprobe:NAME", "tracepoint:GROUP:NAME", "field:STRUCT:NAME" or
-// "argument:GROUP:NAME:ARGUMENT" of a tracepoint.
+// present says whether the kernel has something: "kprobe:NAME", "tracepoint:GROUP:NAME", "field:STRUCT:NAME",
+// "constant:ENUM:NAME" or "argument:GROUP:NAME:ARGUMENT" of a tracepoint.
 func present(t *testing.T, name string) bool {
 	kind, rest, _ := strings.Cut(name, ":")
 	switch kind {
@@ -233,6 +238,9 @@ func present(t *testing.T, name string) bool {
 			}
 		}
 		return false
+	case "constant":
+		enum, constant, _ := strings.Cut(rest, ":")
+		return hasConstant(t, enum, constant)
 	case "field":
 		structure, field, _ := strings.Cut(rest, ":")
 		return hasField(t, structure, field)
