@@ -22,6 +22,15 @@ func (f *fn) unknownZero() ir.Value {
 func (f *fn) loosen(loop ...syntax.Node) {
 	var zero ir.Value
 	done := map[*check.Variable]bool{}
+	inside := map[*syntax.Block]bool{}
+	for _, n := range loop {
+		syntax.Walk(n, func(n syntax.Node) bool {
+			if b, ok := n.(*syntax.Block); ok {
+				inside[b] = true
+			}
+			return true
+		})
+	}
 	for _, n := range loop {
 		syntax.Walk(n, func(n syntax.Node) bool {
 			x, ok := changed(n)
@@ -32,6 +41,9 @@ func (f *fn) loosen(loop ...syntax.Node) {
 			place := f.vars[v]
 			if v == nil || place == nil || done[v] || v.Type == nil || !v.Type.IsInt() {
 				return true
+			}
+			if h := f.habits[v]; h != nil && inside[h.home] && !h.loose {
+				return true // unrolled, the same loop has been lowered before; the variable is its own
 			}
 			done[v] = true
 			if zero == 0 {
