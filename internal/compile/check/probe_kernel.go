@@ -130,6 +130,10 @@ func expandTracepoint(x *pointExpander, parts []string) []Point {
 		if x.quiet {
 			return nil
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			x.errorf(x.at.Span(), "tracepoint %s cannot be looked up: %v", pattern, err).hint("run it as root")
+			return nil
+		}
 		what := "the kernel has no tracepoint %s"
 		if isWild(pattern) {
 			what = "no tracepoint matches %s"
