@@ -472,7 +472,13 @@ func TestKernelExecLossIsCounted(t *testing.T) {
 	// It reads again once COMMAND has ended, which sonde cannot have noticed.
 	var data bytes.Buffer
 	waitFor(t, "COMMAND to begin", func() bool { return !childless(cmd.Process.Pid) })
-	waitFor(t, "COMMAND to end", func() bool { return childless(cmd.Process.Pid) })
+	quiet := 0 // the list of children may for a moment lack one that is there
+	waitFor(t, "COMMAND to end", func() bool {
+		if quiet++; !childless(cmd.Process.Pid) {
+			quiet = 0
+		}
+		return quiet == 20
+	})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
