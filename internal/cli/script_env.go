@@ -114,6 +114,10 @@ func (y *scriptSymbols) Observe(pid uint32, addr, offset uint64) {
 	}
 }
 
+func (y *scriptSymbols) Mapped(m compile.Mapping) {
+	y.processes.Mapped(m.PID, symbol.Mapping{Start: m.Start, End: m.End, Page: m.Page, Device: m.Device, Inode: m.Inode, Path: m.Path})
+}
+
 func (y *scriptSymbols) close() { y.processes.Close() }
 
 func (y *scriptSymbols) frame(f symbol.Frame) bt.Frame {

@@ -105,6 +105,8 @@ const (
 	// SiteNewProcess: a pid whose symbols will be asked for; where a uprobe is in it and in its file, or 0 and 0. It comes
 	// through Spec.Urgent.
 	SiteNewProcess
+	// SiteMapping: what such a process has mapped, as far as its addresses have to do with it; see ParseMapping.
+	SiteMapping
 	SiteDebug
 )
 

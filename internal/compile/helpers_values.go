@@ -23,5 +23,6 @@ const (
 	fnCurrentTaskBTF     = 158
 	fnGetFuncIP          = 173
 	fnGetAttachCookie    = 174
+	fnFindVMA            = 180
 	fnKtimeTAINS         = 208
 )

@@ -105,6 +105,9 @@ type fn struct {
 	reports  int    // places that tell of failed helpers
 	reporter string // the function that does it, see lower_error.go
 
+	mapper      string // the function that tells of a mapping, see lower_mapping.go
+	lastMapping int    // where in the frame the begin of the last one is
+
 	scratch scratchArea
 	// outer is the function that a callback belongs to; frame is the callback's pointer to what it shares with it, see
 	// frame.go.

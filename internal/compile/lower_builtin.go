@@ -236,10 +236,10 @@ func (f *fn) stackTo(e syntax.Expr, dst mem, t *types.Type) {
 		f.refuse(e, "a stack cannot be taken in the body of a loop over a map", "take it before the loop, into a variable")
 		return
 	}
-	head, flags := 8, int64(0)
+	head, flags, fresh := 8, int64(0), ir.Value(0)
 	if t.Kind == types.UStack {
 		head, flags = 16, 1<<8 // BPF_F_USER_STACK
-		f.observe(e)
+		fresh = f.observe(e, true)
 		f.store(dst, 4, f.pid())
 		f.storeImm(dst.at(4), 4, 0)
 	}
@@ -262,12 +262,18 @@ func (f *fn) stackTo(e syntax.Expr, dst mem, t *types.Type) {
 	f.Goto(next)
 	f.store(dst.at(head-8), 8, n)
 	f.zeroAt(dst.at(head+size), t.Size-head-size)
+	if frame == 8 {
+		f.tellMappings(e, fresh, n, dst.at(head), t.Len)
+	}
 }
 
 // userSymbolTo writes an address of the current process at dst; for probed see types.USym.
 func (f *fn) userSymbolTo(n syntax.Node, dst mem, addr ir.Value, probed int64) {
-	f.observe(n)
+	fresh := f.observe(n, false)
 	f.store(dst, 8, addr)
 	f.store(dst.at(8), 4, f.pid())
 	f.storeImm(dst.at(12), 4, probed)
+	if probed == types.USymAddress {
+		f.tellMapping(n, fresh, addr)
+	}
 }

@@ -30,13 +30,16 @@ const (
 // observe tells user space, once, of a process whose addresses the script keeps: where its files are mapped can be read
 // only while it lives. It is told by a ring of its own and with a wake-up, because it may end soon. After an exec it is
 // told again, where that can be seen: the process then has another memory. A script may do without (cache_user_symbols).
-func (f *fn) observe(n syntax.Node) {
+// What is returned is a variable, not 0 where the process's mappings are to be told, too: for a stack those of the first
+// stack. It is 0 where they never are.
+func (f *fn) observe(n syntax.Node, stack bool) (untold ir.Value) {
 	if f.info.Config.CacheUserSymbols == "NONE" {
-		return
+		return 0
 	}
 	if f.extraMaps == nil {
 		f.extraMaps = map[string]*ebpf.MapSpec{}
 	}
+	// The value says whether the mappings of a stack were told.
 	f.extraMaps[mapSeen] = &ebpf.MapSpec{Name: mapSeen, Type: ebpf.LRUHash, KeySize: 16, ValueSize: 8, MaxEntries: seenMost}
 	f.extraMaps[mapNews] = &ebpf.MapSpec{Name: mapNews, Type: ebpf.RingBuf, MaxEntries: newsSize}
 	key := f.alloc(16, 8, "process")
@@ -51,8 +54,27 @@ func (f *fn) observe(n syntax.Node) {
 	} else {
 		f.storeImm(key.at(8), 8, 0)
 	}
+	tells := f.tellsMappings()
+	if tells {
+		untold = f.Func.NewVar()
+		f.Set(untold, f.Const(0))
+	}
 	fresh, told, next := f.Func.NewBlock("unseen"), f.Func.NewBlock("told"), f.Func.NewBlock("observed")
-	f.BranchImm(ir.Eq, f.Call(fnMapLookup, f.MapPtr(mapSeen), f.addr(key)), 0, fresh, next)
+	known := next
+	if tells && stack {
+		known = f.Func.NewBlock("seen")
+	}
+	seen := f.Call(fnMapLookup, f.MapPtr(mapSeen), f.addr(key))
+	f.BranchImm(ir.Eq, seen, 0, fresh, known)
+	if known != next {
+		first := f.Func.NewBlock("first_stack")
+		f.Goto(known)
+		f.BranchImm(ir.Eq, f.Load(seen, 0, 8, false), 0, first, next)
+		f.Goto(first)
+		f.StoreImm(seen, 0, 8, 1)
+		f.Set(untold, f.Const(1))
+		f.Jump(next)
+	}
 	f.Goto(fresh)
 	site := Site{Kind: SiteNewProcess, Span: n.Span(), Size: headerSize + 24, Fields: []Field{
 		{Type: types.TUint64, Offset: headerSize}, {Type: types.TUint64, Offset: headerSize + 8}, {Type: types.TUint64, Offset: headerSize + 16},
@@ -70,9 +92,18 @@ func (f *fn) observe(n syntax.Node) {
 	ret := f.Call(fnRingbufOutput, f.MapPtr(mapNews), f.addr(rec), f.Const(int64(site.Size)), f.Const(wakeAlways))
 	f.BranchImm(ir.Eq, ret, 0, told, next)
 	f.Goto(told)
-	f.Call(fnMapUpdate, f.MapPtr(mapSeen), f.addr(key), f.addr(key), f.Const(updateAny))
+	value := f.alloc(8, 8, "told")
+	f.storeImm(value, 8, 0)
+	if tells {
+		f.Set(untold, f.Const(1))
+		if stack {
+			f.storeImm(value, 8, 1)
+		}
+	}
+	f.Call(fnMapUpdate, f.MapPtr(mapSeen), f.addr(key), f.addr(value), f.Const(updateAny))
 	f.Jump(next)
 	f.Goto(next)
+	return untold
 }
 
 // probedPlace is where a uprobe is: its address in the process and its offset in the file; 0, 0 where that is not known.

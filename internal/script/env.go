@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"sonde/internal/compile"
 	"sonde/internal/stream"
 )
 
@@ -60,6 +61,8 @@ type Symbols interface {
 	// Observe says that a process's addresses will be asked for, perhaps when it has ended. If it has ended already, what
 	// is left is that the probe at an offset of its file is at addr in it; both are 0 where there is none.
 	Observe(pid uint32, addr, offset uint64)
+	// Mapped says what a process that Observe was called for has mapped, should it have ended before.
+	Mapped(compile.Mapping)
 }
 
 // Frame is what is known of an address.

@@ -74,6 +74,7 @@ func (f *fakeMaps) WriteAt(_ string, p []byte, off int) error {
 type fakeSymbols struct {
 	asked    int
 	observed []uint32
+	mapped   []compile.Mapping
 }
 
 func (s *fakeSymbols) Kernel(addr uint64) Frame {
@@ -94,6 +95,8 @@ func (s *fakeSymbols) User(pid, probe uint32, addr uint64) Frame {
 	}
 	return Frame{}
 }
+
+func (s *fakeSymbols) Mapped(m compile.Mapping) { s.mapped = append(s.mapped, m) }
 
 func (s *fakeSymbols) Observe(pid uint32, _, _ uint64) { s.observed = append(s.observed, pid) }
 

@@ -87,7 +87,7 @@ func (r *Runner) Record(rec prog.Record) error {
 		return nil
 	}
 	s := &r.sites[rec.Type]
-	if r.exited && s.Kind != compile.SiteNewProcess { // what the maps hold is still to be named
+	if r.exited && s.Kind != compile.SiteNewProcess && s.Kind != compile.SiteMapping { // what the maps hold is still to be named
 		return nil
 	}
 	if len(rec.Body) < s.fixed || len(s.tailed) > 0 && !r.findTails(s, rec.Body) {
@@ -151,6 +151,10 @@ func (r *Runner) do(s *site, body []byte) error {
 		return r.helperError(s, body)
 	case compile.SiteRuntimeError:
 		return r.runtimeError(s)
+	case compile.SiteMapping:
+		if m, ok := compile.ParseMapping(body); ok && r.env.Symbols != nil {
+			r.env.Symbols.Mapped(m)
+		}
 	case compile.SiteNewProcess:
 		if r.env.Symbols != nil && len(s.fields) > 2 {
 			r.env.Symbols.Observe(uint32(s.int(0, body)), uint64(s.int(1, body)), uint64(s.int(2, body)))

@@ -28,6 +28,7 @@ type Processes struct {
 	vdso      vdso
 	jits      jits
 	probes    []*probedFile
+	mounts    mounts
 	clock     uint64
 	byBuildID map[[20]byte]*file
 }
