@@ -193,7 +193,7 @@ func ParseMapping(body []byte) (m Mapping, ok bool) {
 	}
 	for i := range int(word(mappingCount)) {
 		name, _, _ := bytes.Cut(body[mappingNames+i*mappingNameSize:][:mappingNameSize], []byte{0})
-		if len(name) == 0 || len(name) == mappingNameSize-1 { // it may have been cut
+		if len(name) == 0 || len(name) >= mappingNameSize-1 { // it may have been cut
 			m.Path = ""
 			return m, true
 		}

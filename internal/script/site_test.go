@@ -308,6 +308,21 @@ func TestNewProcess(t *testing.T) {
 	}
 }
 
+// Processes and mappings are told of after exit(), too: what the maps hold is still to be named.
+func TestMapping(t *testing.T) {
+	g := newRig(t, &compile.Program{Sites: []compile.Site{
+		{Kind: compile.SiteExit}, {Kind: compile.SiteMapping},
+		values(compile.SiteNewProcess, "", types.TUint64, types.TUint64, types.TUint64),
+	}}, nil)
+	g.Record(record(0))
+	g.Record(record(1, make([]byte, 10)))
+	g.Record(record(1, make([]byte, 4096)))
+	g.Record(record(2, uint64(5), uint64(0), uint64(0)))
+	if len(g.syms.mapped) != 1 || len(g.syms.observed) != 1 {
+		t.Errorf("%+v", g.syms)
+	}
+}
+
 func TestAttachedAndLost(t *testing.T) {
 	g := newRig(t, &compile.Program{}, nil)
 	g.Attached(1)
