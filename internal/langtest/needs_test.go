@@ -18,14 +18,38 @@ var rowNeeds = []struct {
 	{regexp.MustCompile(`\btai\b|\bsw_tai\b`), kernel.KtimeTAI},
 }
 
-// need skips a row whose script uses what this kernel really lacks.
-func (r *row) need(t *testing.T) {
+var (
+	// Of a count, sum, min, max or avg as a number, and of a string that is searched for another that is no literal.
+	readsOthers = regexp.MustCompile(`\(@\w+\[[^]]*\]\)|\(int64\)@\w+\[|percpuhash`)
+	searches    = regexp.MustCompile(`strcontains\([^,()]+, \$|strstr\([^,()]+, \$`)
+	aggregates  = regexp.MustCompile(`\b(count|sum|min|max|avg)\(`)
+)
+
+const (
+	rawTracepointType = 17  // BPF_PROG_TYPE_RAW_TRACEPOINT
+	lookupOfCPU       = 195 // bpf_map_lookup_percpu_elem
+)
+
+// needOf skips a test whose script uses what this kernel really lacks.
+func needOf(t *testing.T, script string) {
 	t.Helper()
 	for _, n := range rowNeeds {
-		if n.uses.MatchString(r.script) && !live.Has(n.feature) {
+		if n.uses.MatchString(script) && !live.Has(n.feature) {
 			t.Skipf("kernel lacks %s", n.feature)
 		}
 	}
+	if readsOthers.MatchString(script) && aggregates.MatchString(script) && !live.Helper(rawTracepointType, lookupOfCPU) {
+		t.Skip("kernel lacks bpf_map_lookup_percpu_elem")
+	}
+	if _, ok := live.Kfunc("bpf_strstr"); !ok && searches.MatchString(script) {
+		t.Skip("kernel lacks the kfunc bpf_strstr")
+	}
+}
+
+// need skips a row that this kernel cannot give.
+func (r *row) need(t *testing.T) {
+	t.Helper()
+	needOf(t, r.script)
 	// Kernels differ in whether kallsyms has variables, and in the fields of their structs.
 	if strings.HasPrefix(r.refused, "the kernel shows no symbol ") {
 		if _, ok := live.Symbol(strings.TrimPrefix(r.refused, "the kernel shows no symbol ")); ok {

@@ -228,8 +228,8 @@ func onEach(cpus int, f func() error) error {
 	return nil
 }
 
-// symbols names addresses of the kernel.
-type symbols struct{}
+// symbols names addresses of the kernel; of processes no row asks.
+type symbols struct{ script.Symbols }
 
 func (symbols) Kernel(addr uint64) script.Frame {
 	k, err := symbol.OpenKernel()

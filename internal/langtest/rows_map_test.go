@@ -38,7 +38,7 @@ var mapRows = []row{
 	is(`@x = "abc"; @y = @x; @x = "z"; print(@y); clear(@x); clear(@y)`, "@y: abc"),
 	is(`@x[1] = @x[2] + 5; print(@x[1]); clear(@x)`, "5"),
 	is(`@x[@y] = 1; @y = 5; @x[@y] = 2; print(@x[0]); print(@x[5]); clear(@x); clear(@y)`, "1\n2"),
-	wrong(`@a[@b[@c[1]]] = 7; print(@a[0]); clear(@a)`, "the type of the key of @b cannot be found: it is only made of itself", differs("there what nothing gives a type is an integer")),
+	wrong(`@a[@b[@c[1]]] = 7; print(@a[0]); clear(@a)`, "nothing is ever put into @c", differs("there what nothing gives a type is an integer")),
 	is(`$k = (1, "x"); @a[$k] = 5; print(@a[$k]); print(@a[1, "x"]); clear(@a)`, "5\n5"),
 	is(`$k = "abc"; @a[$k] = 5; $k = "abd"; print(@a[$k]); $k = "abc"; print(@a[$k]); clear(@a)`, "0\n5"),
 	is(`let @a = hash(5); begin { @a[1] = 1; print(@a[1]); clear(@a) }`, "1"),
