@@ -20,9 +20,9 @@ var rowNeeds = []struct {
 
 var (
 	// Of a count, sum, min, max or avg as a number, and of a string that is searched for another that is no literal.
-	readsOthers = regexp.MustCompile(`\(@\w+\[[^]]*\]\)|\(int64\)@\w+\[|percpuhash`)
-	searches    = regexp.MustCompile(`strcontains\([^,()]+, \$|strstr\([^,()]+, \$`)
-	aggregates  = regexp.MustCompile(`\b(count|sum|min|max|avg)\(`)
+	readsOthers   = regexp.MustCompile(`\(@\w+\[[^]]*\]\)|\(int64\)@\w+\[|percpuhash`)
+	searches      = regexp.MustCompile(`strcontains\([^,()]+, \$|strstr\([^,()]+, \$`)
+	aggregateCall = regexp.MustCompile(`\b(count|sum|min|max|avg)\(`)
 )
 
 const (
@@ -38,7 +38,7 @@ func needOf(t *testing.T, script string) {
 			t.Skipf("kernel lacks %s", n.feature)
 		}
 	}
-	if readsOthers.MatchString(script) && aggregates.MatchString(script) && !live.Helper(rawTracepointType, lookupOfCPU) {
+	if readsOthers.MatchString(script) && aggregateCall.MatchString(script) && !live.Helper(rawTracepointType, lookupOfCPU) {
 		t.Skip("kernel lacks bpf_map_lookup_percpu_elem")
 	}
 	if _, ok := live.Kfunc("bpf_strstr"); !ok && searches.MatchString(script) {
