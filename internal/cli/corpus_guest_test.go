@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sonde/internal/kernel"
+	"sonde/internal/vmtest"
 	"sonde/internal/vmtest/wire"
 )
 
@@ -26,7 +27,7 @@ import (
 // script that is about something that this kernel does not have has to say so, and nothing else may keep it from running.
 func TestGuestCorpus(t *testing.T) {
 	userSide(t)
-	sonde, work := as(t, "sonde"), beginWork(t)
+	sonde, work := vmtest.Sonde(t), beginWork(t)
 	for _, suite := range []string{"bookworm", "sid"} {
 		files, err := filepath.Glob(filepath.Join(wire.CorpusDir, suite, "*.bt"))
 		if err != nil || len(files) < 30 {

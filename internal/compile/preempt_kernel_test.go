@@ -57,10 +57,7 @@ func (k withoutExchange) Has(f kernel.Feature) bool {
 // program each may be preempted by the other: what each has read must be its own.
 func TestKernelPreemption(t *testing.T) {
 	vmtest.Need(t, kernel.Uprobe)
-	preempts := false
-	if vmtest.Guest() != "" { // else it is not ours to change
-		preempts = os.WriteFile("/sys/kernel/debug/sched/preempt", []byte("full"), 0) == nil
-	}
+	preempts := vmtest.Guest() != "" && preemptFully(t) // elsewhere that is not ours to change
 	helpers := startProbed(t)
 	t.Run("claimed memory", func(t *testing.T) {
 		if runs, mixed := preempted(t, live, helpers, false); runs < 100 || mixed > 0 {
@@ -78,6 +75,26 @@ func TestKernelPreemption(t *testing.T) {
 			t.Errorf("no run of %d had the other process's text", runs)
 		}
 	})
+}
+
+// preemptFully has the kernel preempt wherever it can, until the test ends. It says whether this kernel can be told so.
+func preemptFully(t *testing.T) bool {
+	const file = "/sys/kernel/debug/sched/preempt"
+	modes, err := os.ReadFile(file)
+	if err != nil {
+		return false
+	}
+	_, old, _ := strings.Cut(string(modes), "(")
+	old, _, _ = strings.Cut(old, ")")
+	if err := os.WriteFile(file, []byte("full"), 0); err != nil {
+		return false
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(file, []byte(old), 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return true
 }
 
 // startProbed starts the two processes; it returns their texts by process.

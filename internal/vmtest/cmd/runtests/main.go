@@ -66,7 +66,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.host, "host", true, "run the tests on this machine")
 	f.BoolVar(&o.guest, "guest", true, "run the TestKernel and TestGuest tests in guests")
 	f.StringVar(&o.run, "run", "", "run only tests that match this `regexp`, as in go test")
-	f.DurationVar(&o.timeout, "timeout", 15*time.Minute, "give up on a package on this machine, and on a whole guest, after this `time`")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "give up on a package on this machine, and on a whole guest, after this `time`")
 	f.BoolVar(&o.refresh, "refresh", false, "download kernels and qemu anew, even those in the cache")
 	f.IntVar(&o.parallel, "parallel", 2, "run at most this `number` of guests at once")
 	f.BoolVar(&o.verbose, "v", false, "show the output of tests on this machine that pass, and when each test starts")
