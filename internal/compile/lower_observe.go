@@ -18,7 +18,7 @@ const (
 const (
 	// seenMost bounds how many processes are remembered; older ones are then told of again.
 	seenMost = 16384
-	newsSize = 64 << 10
+	newsSize = 256 << 10
 )
 
 // Flags of bpf_ringbuf_output.

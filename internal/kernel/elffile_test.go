@@ -128,3 +128,51 @@ func FuzzELFFunctions(f *testing.F) {
 		}
 	})
 }
+
+func TestELFAddress(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	if err := os.WriteFile(path, someELF(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"main", "vers", "data"} {
+		if s, ok := elfAddress(path, name); !ok || s.Name != name || s.Address == 0 {
+			t.Errorf("%s: %+v, %v", name, s, ok)
+		}
+	}
+	for _, name := range []string{"undefined", "no_such", ""} {
+		if s, ok := elfAddress(path, name); ok {
+			t.Errorf("%q: %+v", name, s)
+		}
+	}
+	if _, ok := elfAddress(filepath.Dir(path), "main"); ok {
+		t.Error("a folder")
+	}
+	for addr, want := range map[uint64]uint64{0x400000: 0x100, 0x400123: 0x223, 0x400fff: 0x10ff, 0x401000: 0, 0x3fffff: 0} {
+		if got, ok := elfPlace(path, addr); got != want || ok != (want != 0) {
+			t.Errorf("%#x is at %#x, %v; want %#x", addr, got, ok, want)
+		}
+	}
+}
+
+func TestReadCode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	if err := os.WriteFile(path, []byte("0123456789"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		from, to uint64
+		want     string
+	}{{2, 5, "234"}, {8, 20, "89"}, {10, 11, ""}, {5, 5, ""}} {
+		if got, err := readCode(path, c.from, c.to); err != nil || string(got) != c.want {
+			t.Errorf("%d to %d: %q, %v", c.from, c.to, got, err)
+		}
+	}
+	for _, c := range [][2]uint64{{5, 2}, {0, maxCode + 1}, {1 << 63, 1<<63 + 1}} {
+		if got, err := readCode(path, c[0], c[1]); err == nil {
+			t.Errorf("%x: %q", c, got)
+		}
+	}
+	if _, err := readCode("/dev/null", 0, 1); err == nil {
+		t.Error("a device")
+	}
+}
