@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sonde/internal/compile"
-	"sonde/internal/compile/types"
 	"sonde/internal/kernel"
 	bt "sonde/internal/script"
 	"sonde/internal/stream"
@@ -93,11 +92,11 @@ func (y *scriptSymbols) Kernel(addr uint64) bt.Frame {
 	return y.frame(f)
 }
 
-func (y *scriptSymbols) User(pid, probe uint32, addr uint64) bt.Frame {
-	switch probe {
-	case types.USymProbe:
+func (y *scriptSymbols) User(pid, what uint32, addr uint64) bt.Frame {
+	switch what {
+	case bt.ProbeAddress:
 		return y.frame(y.processes.LookupProbed(pid, addr))
-	case types.USymOffset:
+	case bt.ProbeOffset:
 		return y.frame(y.processes.ProbeAt(addr))
 	}
 	return y.frame(y.processes.Lookup(pid, addr))

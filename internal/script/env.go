@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sonde/internal/compile"
+	"sonde/internal/compile/types"
 	"sonde/internal/stream"
 )
 
@@ -56,14 +57,21 @@ type Maps interface {
 // Symbols names addresses. What it is asked for twice it need not keep: Runner does.
 type Symbols interface {
 	Kernel(addr uint64) Frame
-	// User names an address of a process. Probe is as in types.USym.
-	User(pid, probe uint32, addr uint64) Frame
+	// User names an address of a process; what says what address it is.
+	User(pid, what uint32, addr uint64) Frame
 	// Observe says that a process's addresses will be asked for, perhaps when it has ended. If it has ended already, what
 	// is left is that the probe at an offset of its file is at addr in it; both are 0 where there is none.
 	Observe(pid uint32, addr, offset uint64)
 	// Mapped says what a process that Observe was called for has mapped, should it have ended before.
 	Mapped(compile.Mapping)
 }
+
+// What an address is that a process's symbols are asked for.
+const (
+	AnyAddress   = types.USymAddress
+	ProbeAddress = types.USymProbe  // of the function that is probed
+	ProbeOffset  = types.USymOffset // none, but where in its file the probed function is
+)
 
 // Frame is what is known of an address.
 type Frame struct {
