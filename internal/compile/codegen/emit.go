@@ -324,11 +324,13 @@ func (e *emitter) call(in *inst) {
 	e.arguments(in.args)
 	for _, c := range in.src.Clamp {
 		r := asm.Register(c.Arg + 1)
+		// The upper bound first. Of a number that is a multiple of more than Max, and at least Min, it would leave a state
+		// in which no number is left, and 6.12's verifier goes on in it with bounds that contradict each other.
+		e.atMost(r, c.Max)
 		if c.Min > 0 {
 			e.add(asm.Instruction{OpCode: asm.JGE.Op(asm.ImmSource), Dst: r, Constant: c.Min, Offset: 1})
 			e.add(asm.Mov.Imm(r, int32(c.Min)))
 		}
-		e.atMost(r, c.Max)
 	}
 	call := asm.Instruction{OpCode: asm.OpCode(asm.JumpClass).SetJumpOp(asm.Call)}
 	switch in.op {
