@@ -137,6 +137,10 @@ func (f *fn) forRange(s *syntax.ForRange) {
 	}
 	f.Jump(head)
 	f.Goto(head)
+	if mayGoto && restless(s.Body) {
+		f.Set(i, f.Bin(ir.OpAdd, i, f.unknownZero()))
+		f.loosen(s.Body)
+	}
 	on := f.Func.NewBlock("on")
 	f.Branch(ir.SLt, i, to, on, out)
 	f.Goto(on)

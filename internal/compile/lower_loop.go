@@ -20,7 +20,6 @@ func (f *fn) unknownZero() ir.Value {
 
 // loosen makes the numbers unknown to the verifier that a loop changes and that were there before it.
 func (f *fn) loosen(loop ...syntax.Node) {
-	var zero ir.Value
 	done := map[*check.Variable]bool{}
 	inside := map[*syntax.Block]bool{}
 	for _, n := range loop {
@@ -46,9 +45,8 @@ func (f *fn) loosen(loop ...syntax.Node) {
 				return true // unrolled, the same loop has been lowered before; the variable is its own
 			}
 			done[v] = true
-			if zero == 0 {
-				zero = f.unknownZero()
-			}
+			// One of its own: of numbers that are known to be equal the verifier wants to see that they stay so.
+			zero := f.unknownZero()
 			if place.inMem {
 				f.store(place.m, v.Type.Size, f.Bin(ir.OpAdd, f.load(place.m, v.Type.Size, v.Type.Signed), zero))
 			} else {
@@ -57,6 +55,22 @@ func (f *fn) loosen(loop ...syntax.Node) {
 			return true
 		})
 	}
+}
+
+// restless says whether the turns of a loop leave different things on the stack, or numbers in different ranges. The verifier
+// then compares no turn with the first one, and numbers are to be unknown at the beginning of each.
+func restless(loop ...syntax.Node) bool {
+	found := false
+	for _, n := range loop {
+		syntax.Walk(n, func(n syntax.Node) bool {
+			switch n.(type) {
+			case *syntax.Call, *syntax.MapRef, *syntax.If, *syntax.IfExpr, *syntax.Ternary, *syntax.While, *syntax.ForRange, *syntax.ForMap:
+				found = true
+			}
+			return !found
+		})
+	}
+	return found
 }
 
 // changed is the variable that a node changes.

@@ -199,6 +199,9 @@ func (f *fn) while(s *syntax.While) {
 	f.Jump(head)
 
 	f.Goto(head)
+	if patient && restless(s.Cond, s.Body) {
+		f.loosen(s.Cond, s.Body)
+	}
 	mark := f.mark()
 	f.cond(s.Cond, turn, out)
 	f.release(mark)
