@@ -141,7 +141,7 @@ func (m machine) arguments() []string {
 		"-m", fmt.Sprint(m.memoryMB),
 		"-kernel", m.kernel.Image,
 		"-initrd", m.initrd,
-		"-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic",
+		"-append", "console=ttyS0 loglevel=5 panic=-1 no_timer_check oops=panic",
 		"-serial", "file:"+m.console,
 		"-drive", "if=none,id=disk,format=raw,file="+m.disk,
 		"-device", "virtio-blk-pci,drive=disk",
