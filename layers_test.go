@@ -74,7 +74,7 @@ var rooms = []room{
 	{
 		dir: "internal/cli",
 		rooms: []string{
-			"internal/tool", "internal/tool/doctor", "internal/script", "internal/compile", "internal/compile/syntax",
+			"internal/tool", "internal/tool/doctor", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
 			"internal/target", "internal/attach", "internal/stream", "internal/print", "internal/prog", "internal/kernel",
 			"internal/symbol",
 		},
