@@ -50,7 +50,6 @@ func TestKernelOwnProcess(t *testing.T) {
 		`print(curtask.start_boottime / 10000000)`:                         stat[21],
 		`print(curtask.cred.uid.val); print(curtask.cred.egid.val)`:        fmt.Sprintf("%d\n%d", os.Getuid(), os.Getegid()),
 		`print(curtask.prio - 100); print(curtask.policy)`:                 stat[17] + "\n" + stat[40],
-		`print(curtask.group_leader.exit_signal)`:                          stat[37],
 		`print(curtask.nsproxy.uts_ns.name.nodename == "` + host(t) + `")`: "true",
 	} {
 		for _, flag := range []string{"", "plain", "warnings"} {
