@@ -6,6 +6,8 @@ package compile
 
 import (
 	"sonde/internal/compile/check"
+	"sonde/internal/compile/codegen"
+	"sonde/internal/compile/ir"
 	"sonde/internal/compile/syntax"
 	"sonde/internal/compile/types"
 	"sonde/internal/prog"
@@ -24,6 +26,8 @@ type Options struct {
 	NoOptimize bool
 	// ChildPID is the process of -c, for cpid; 0 if there is none.
 	ChildPID int
+	// Generate makes code of IR; nil for codegen.Generate. Tests have faults put in by it.
+	Generate func(*ir.Program) (*codegen.Code, error)
 	// RingSize is the size of the ring in bytes, 0 for the default.
 	RingSize int
 }

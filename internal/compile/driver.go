@@ -84,7 +84,11 @@ func (l *lowerer) generate(lw *lowered) (err error) {
 	if err := ir.Verify(lw.ir); err != nil {
 		return fmt.Errorf("bug in sonde: the optimised code is wrong: %w", err)
 	}
-	lw.code, err = codegen.Generate(lw.ir)
+	generate := l.opt.Generate
+	if generate == nil {
+		generate = codegen.Generate
+	}
+	lw.code, err = generate(lw.ir)
 	return err
 }
 
