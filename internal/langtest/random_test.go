@@ -43,7 +43,8 @@ type generator struct {
 	named     int
 	zero      string // a variable that is 0
 	loops     int    // around
-	looped    int    // in all: the verifier goes through all paths of each
+	looped    int    // in all
+	branches  int    // in all: the verifier goes through a loop for all paths that lead to it
 	callback  int    // bodies of loops over a map around
 	impure    bool
 	budget    int
@@ -62,7 +63,7 @@ func randomScript(seed uint64, mapLoops bool) string {
 		g.maps = append(g.maps, m)
 	}
 	for range 1 + g.IntN(2) {
-		g.vars, g.budget, g.looped = nil, 8+g.IntN(12), 0
+		g.vars, g.budget, g.looped, g.branches = nil, 8+g.IntN(12), 0, 0
 		g.b.WriteString("begin {\n")
 		// What conditions are made of: something that is known at run time only, or one of two branches would be left out
 		// before anybody looks at its types, and all would be calculated by the compiler.
@@ -172,7 +173,7 @@ func (g *generator) block(depth, n int, last string) {
 func (g *generator) stmt(depth int) {
 	g.budget--
 	deep := depth > 3
-	mayLoop := !deep && g.loops < 2 && g.looped < 2
+	mayLoop := !deep && g.loops < 2 && g.looped < 2 && g.branches < 6
 	switch n := g.IntN(22); {
 	case n < 3:
 		g.assign(depth)
@@ -191,6 +192,7 @@ func (g *generator) stmt(depth int) {
 			g.line(depth, "print(delete(%s, %s));", m.name, g.value(m.key, 1))
 		}
 	case n < 14 && !deep:
+		g.branches++
 		g.line(depth, "if (%s) {", g.bool(2))
 		g.block(depth, 1+g.IntN(3), "")
 		if g.IntN(2) == 0 {
@@ -355,6 +357,7 @@ func (g *generator) value(s sort, depth int) string {
 		return g.read(m)
 	}
 	if depth > 1 && g.IntN(6) == 0 {
+		g.branches++
 		return fmt.Sprintf("(%s ? %s : %s)", g.bool(1), g.value(s, 1), g.value(s, 1))
 	}
 	if s == pair {
@@ -438,6 +441,7 @@ func (g *generator) int(depth int) string {
 	case 3:
 		return fmt.Sprintf("(%s %s %d)", g.int(depth-1), g.one("<<", ">>"), g.IntN(64))
 	case 4:
+		g.branches++
 		return fmt.Sprintf("(%s ? %s : %s)", g.bool(depth-1), g.int(depth-1), g.int(depth-1))
 	case 5:
 		return fmt.Sprintf("(%s)%s", g.intType(), g.bool(depth-1))
@@ -454,6 +458,7 @@ func (g *generator) int(depth int) string {
 	case 10:
 		return fmt.Sprintf("({ let %[1]s = %[2]s; %[1]s })", g.name(), g.int(depth-1))
 	case 11:
+		g.branches++
 		return fmt.Sprintf("(if (%s) { %s } else { %s })", g.bool(depth-1), g.int(depth-1), g.int(depth-1))
 	}
 	return fmt.Sprintf("(%s %s %s)", g.int(depth-1), g.one("+", "-", "*", "+", "-", "*", "/", "%", "&", "|", "^"), g.int(depth-1))
@@ -471,6 +476,7 @@ func (g *generator) bool(depth int) string {
 	case 0:
 		return fmt.Sprintf("(!%s)", g.bool(depth-1))
 	case 1, 2:
+		g.branches++
 		return fmt.Sprintf("(%s %s %s)", g.bool(depth-1), g.one("&&", "||"), g.bool(depth-1))
 	case 3:
 		return fmt.Sprintf("(%s %s %s)", g.pick(text, false), g.one("==", "!="), g.text(depth-1))
@@ -494,6 +500,7 @@ func (g *generator) text(depth int) string {
 	if depth > 0 {
 		switch g.IntN(6) {
 		case 0:
+			g.branches++
 			return fmt.Sprintf("(%s ? %s : %s)", g.bool(depth-1), g.text(depth-1), g.text(depth-1))
 		case 1:
 			if m := g.holding(text); m != nil {
