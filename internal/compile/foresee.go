@@ -12,7 +12,7 @@ func (l *lowerer) foresee() {
 		rare := seldom(p.Kind)
 		syntax.Walk(p.Decl, func(n syntax.Node) bool {
 			c, ok := n.(*syntax.Call)
-			if !ok {
+			if !ok || len(c.Args) == 0 && c.Func == "print" { // in a branch that is never taken nobody has checked it
 				return true
 			}
 			switch c.Func {
