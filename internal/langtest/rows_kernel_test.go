@@ -27,10 +27,6 @@ var kernelRows = []row{
 	is(`$c = curtask.comm; print($c == comm); print(strlen($c) == strlen(comm)); print($c[0] == comm[0])`, "true\ntrue\ntrue"),
 	is(`print(curtask.start_time <= nsecs)`, "true"),
 	is(`print(curtask.nsproxy.uts_ns.name.sysname)`, "Linux"),
-	wrong(`print(kaddr("init_task") != 0); $t = (struct task_struct *)kaddr("init_task"); print($t.comm); print($t.pid)`, "the kernel shows no symbol init_task"),
-	wrong(`$t = (struct task_struct *)kaddr("init_task"); print($t.comm == "swapper/0"); print(strlen($t.comm)); print(str($t.comm, 4))`, "the kernel shows no symbol init_task"),
-	wrong(`print(*(int32*)(kaddr("init_task") + offsetof(struct task_struct, pid)))`, "the kernel shows no symbol init_task"),
-	wrong(`print(ksym(kaddr("init_task"))); printf("%s\n", ksym(kaddr("vprintk")))`, "the kernel shows no symbol init_task"),
 	is(`$b = curtask.sched_task_hot; print(1)`, "1"),
 	wrong(`print(curtask.nonsense)`, "struct task_struct has no field nonsense"),
 	is(`print(curtask.comm[0] == comm[0]); print(curtask.comm[15])`, "true\n0"),
@@ -38,6 +34,10 @@ var kernelRows = []row{
 	is(`print(sizeof(struct task_struct) > 1000)`, "true"),
 	wrong(`print(container_of(&curtask.pid, struct task_struct, pid) == curtask)`, "& takes the address of a $variable or a @map, not of 'curtask'"),
 	is(`print(is_err((uint8*)0xfffffffffffffff0)); print(is_err((uint8*)5))`, "true\nfalse"),
+	wrong(`print(kaddr("no_such_symbol"))`, "the kernel shows no symbol no_such_symbol"),
+	is(`print(kaddr("vfs_read") != 0); print(ksym(kaddr("vfs_read"))); printf("%s|%30s|\n", ksym(kaddr("vfs_read") + 1), ksym(kaddr("vfs_read")))`,
+		"true\nvfs_read\nvfs_read|                      vfs_read|"),
+	is(`@[ksym(kaddr("vfs_read"))] = (int64)1`, "", maps("@[vfs_read]: 1")),
 
 	// builtins
 	is(`print(cpu < ncpus); print(ncpus > 0); print(nsecs > 0); print(nsecs - nsecs <= 0); print(elapsed >= 0); print(elapsed < 10000000000)`, "true\ntrue\ntrue\ntrue\ntrue\ntrue"),
