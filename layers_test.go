@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"cmd/sonde"},
 	{"internal/cli"},
 	{"internal/tool", "internal/script", "internal/object"},
-	{"internal/compile", "internal/target", "internal/attach", "internal/stream", "internal/print"},
+	{"internal/compile", "internal/target", "internal/attach", "internal/stream", "internal/print", "internal/fileevent"},
 	// Inside compile, what sees both the tree and the IR is above what sees one of them.
 	{"internal/compile/check", "internal/compile/codegen"},
 	{"internal/compile/syntax", "internal/compile/types", "internal/compile/format", "internal/compile/ir"},
@@ -74,7 +74,7 @@ var rooms = []room{
 	{
 		dir: "internal/cli",
 		rooms: []string{
-			"internal/tool", "internal/tool/doctor", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
+			"internal/tool", "internal/tool/doctor", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
 			"internal/target", "internal/attach", "internal/stream", "internal/print", "internal/prog", "internal/kernel",
 			"internal/symbol",
 		},
@@ -83,8 +83,8 @@ var rooms = []room{
 	},
 	{
 		dir:     "internal/tool",
-		rooms:   []string{"internal/target", "internal/stream", "internal/print", "internal/prog"},
-		outside: []string{sys, cilium},
+		rooms:   []string{"internal/target", "internal/stream", "internal/print", "internal/fileevent", "internal/prog", "internal/kernel"},
+		outside: []string{sys, cilium, "go.yaml.in/yaml/v3"},
 		object:  true,
 		why:     "a ready tool ends in a prog.Spec and turns records into rows; attaching, instructions and the terminal are not its affair",
 	},
@@ -169,6 +169,13 @@ var rooms = []room{
 		outside: []string{sys}, // names of errors, O_ flags
 		not:     []string{"os/exec", "net"},
 		why:     "a sink sees rows and an io.Writer; it works the same without a kernel",
+	},
+	{
+		dir:     "internal/fileevent",
+		rooms:   []string{"internal/prog"},
+		outside: []string{sys}, // names of errors, O_ flags
+		not:     []string{"os/exec", "net"},
+		why:     "a file event is bytes turned into the fields of a row; it knows neither where they came from nor how they look",
 	},
 	{
 		dir:     "internal/prog",
