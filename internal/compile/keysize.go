@@ -48,6 +48,7 @@ func cutTo(t *types.Type, most int) *types.Type {
 		}
 		short := *t
 		short.Size = most
+		short.Shortened = t.Kind == types.String
 		if t.Kind == types.KStack || t.Kind == types.UStack {
 			frame := types.FrameSize(t.StackMode)
 			head := t.Size - t.Len*frame

@@ -52,7 +52,7 @@ func survives(text string, k kernel.Target, o compile.Options) (fault string) {
 func TestRandomCompile(t *testing.T) {
 	targets := kernels()
 	n := rounds(t, 2*time.Second, func(seed uint64) {
-		script := randomScript(seed, true)
+		script := randomScript(seed, abilities{true, true})
 		for i, k := range targets {
 			for _, plain := range []bool{false, true} {
 				o := compile.Options{NoOptimize: plain, Warnings: seed%2 == 0}

@@ -47,7 +47,7 @@ func stringOf(t *types.Type, b []byte, most int) (text []byte, cut bool) {
 	if n < 0 {
 		n = len(b)
 	}
-	return b[:n], n > 0 && n == t.Size-1 && t.Size == most
+	return b[:n], n > 0 && n == t.Size-1 && (t.Size == most || t.Shortened)
 }
 
 func (r *Runner) appendString(dst, text []byte, cut bool) []byte {

@@ -67,6 +67,8 @@ type Type struct {
 	Len    int     // of Array: elements; of stacks: the limit
 	Fields []Field // of Tuple, Record; of Struct once it is resolved, see Resolve
 	Space  Space   // of Pointer
+	// Shortened marks a String that has less room than texts may need: keys of maps on older kernels.
+	Shortened bool
 	// Trusted pointers may be dereferenced by direct loads: they come from the verifier's typed pointers (BTF).
 	Trusted bool
 	// BTF is the kernel's type ID of a Struct, 0 if it is not the kernel's.
