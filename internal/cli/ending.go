@@ -32,13 +32,13 @@ const (
 )
 
 // insist gives signals their default action back for who insists: a run whose output nobody takes cannot end in order.
-func insist(signals <-chan os.Signal) {
+func insist(signals <-chan os.Signal, which []os.Signal) {
 	counts := time.After(insistAfter)
 	for {
 		select {
 		case <-signals:
 		case <-counts:
-			signal.Reset(endSignals()...)
+			signal.Reset(which...)
 			return
 		}
 	}
@@ -105,7 +105,7 @@ func (r *run) await() {
 		case <-r.command.Done():
 			return
 		case r.signal = <-r.signals:
-			go insist(r.signals)
+			go insist(r.signals, r.endSignals())
 			return
 		case <-soon:
 			if r.out.duration > 0 || r.out.count > 0 {

@@ -105,7 +105,7 @@ func (s *script) endCommand() {
 		case <-s.command.Done():
 			return
 		case sig = <-s.signals:
-			go insist(s.signals)
+			go insist(s.signals, endSignals())
 		}
 	}
 	_ = s.command.Signal(sig) // it may have ended by now
@@ -129,7 +129,7 @@ func (s *script) watch(ctx context.Context, cancel context.CancelFunc) {
 	select {
 	case <-ctx.Done():
 	case s.signal = <-s.signals:
-		go insist(s.signals)
+		go insist(s.signals, endSignals())
 	case <-ended:
 	}
 }

@@ -48,11 +48,14 @@ type run struct {
 	inFlight, closing    string // variables of the programs: what is under way; begin nothing new
 	treeLive, treeSeeded string // how many processes the followed tree has, by the programs and by us
 	missed               string // what it means when the kernel leaves out runs of the programs
+	hooks                hooks
 
 	session *attach.Session
 	command *target.Command
 	file    *print.Output
 	tool    tracer
+	urgent  *stream.Reader // of Spec.Urgent; nil if there is none
+	records uint64         // that came, shown or not
 	seq     *stream.Sequence
 	mark    stream.Watermark
 	idle    bool
@@ -61,6 +64,26 @@ type run struct {
 	stopped chan struct{}
 	// unsettled counts what was still under way when the run ended.
 	unsettled uint64
+}
+
+// hooks are the steps of a run that a tool with more to do than to watch adds. Each may be nil.
+type hooks struct {
+	loaded   func() error              // programs and maps are in the kernel, nothing is attached
+	attached func() error              // all is attached; the heading is not written, COMMAND still waits
+	beside   func(ctx context.Context) // runs beside the reading of records; the run ends when it returns
+	ending   func(sig os.Signal)       // at once when the run is to end, not on the reader's goroutine; nil: no signal
+	detach   func() error              // in place of Session.Detach
+	// account adds to the account; lines go below it on standard error.
+	account func(s *prog.Summary) (lines []string, err error)
+	signals []os.Signal // those that end the run, in place of endSignals
+}
+
+// endSignals are those that end this run in order.
+func (r *run) endSignals() []os.Signal {
+	if r.hooks.signals != nil {
+		return r.hooks.signals
+	}
+	return endSignals()
 }
 
 // heapGrowth is by how many percent the heap may grow before it is collected. Showing records allocates next to nothing,
@@ -76,7 +99,7 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 	// A gone reader is found by the failing write; without a handler the runtime would end us before the accounting.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	r.signals = make(chan os.Signal, 2)
-	signal.Notify(r.signals, endSignals()...)
+	signal.Notify(r.signals, r.endSignals()...)
 	defer signal.Stop(r.signals)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -105,6 +128,13 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 		return err
 	}
 	defer reader.Close()
+	if r.spec.Urgent != "" {
+		if r.urgent, err = stream.NewReader(r.session.Map(r.spec.Urgent)); err != nil {
+			return err
+		}
+		defer r.urgent.Close()
+		reader.Attend(r.urgent)
+	}
 	counters, err := stream.NewCounters(r.session.Map(r.spec.Counters), r.spec.LostReasons)
 	if err != nil {
 		return err
@@ -114,7 +144,13 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 		return err
 	}
 	r.seq = stream.NewSequence(len(tally.CPUs))
+	if err := call(r.hooks.loaded); err != nil {
+		return err
+	}
 	if err := r.session.Attach(); err != nil {
+		return err
+	}
+	if err := call(r.hooks.attached); err != nil {
 		return err
 	}
 	mono2wall, err := monoToWall()
@@ -146,11 +182,22 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 	<-r.stopped
 
 	// From here on nothing new begins; what has begun is brought to its end.
-	err = errors.Join(err, r.settle(), r.session.Detach())
+	detach := r.session.Detach
+	if r.hooks.detach != nil {
+		detach = r.hooks.detach
+	}
+	err = errors.Join(err, r.settle(), detach())
 	if !errors.Is(err, print.ErrClosedPipe) {
-		err = errors.Join(err, stream.Final(reader, r), unlessStopped(r.tool.Finish()))
+		err = errors.Join(err, stream.Final(reader, r), unlessStopped(r.attendUrgent()), unlessStopped(r.tool.Finish()))
 	}
 	return r.finish(sink, counters, err)
+}
+
+func call(hook func() error) error {
+	if hook == nil {
+		return nil
+	}
+	return hook()
 }
 
 // settleFor is how long what is under way at the end of a run may take to come to its end.
@@ -192,6 +239,23 @@ func hurry() {
 func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
 	defer close(r.stopped)
 	defer cancel()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var besides chan struct{}
+	if r.hooks.beside != nil {
+		besides = make(chan struct{})
+		go func() {
+			defer close(besides)
+			r.hooks.beside(ctx)
+		}()
+		defer func() {
+			stop()
+			<-besides
+		}()
+	}
+	if r.hooks.ending != nil {
+		defer func() { r.hooks.ending(r.signal) }()
+	}
 	var over <-chan time.Time
 	if r.out.duration > 0 {
 		over = time.After(r.out.duration)
@@ -211,8 +275,10 @@ func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
 			return
 		case <-over:
 			return
+		case <-besides:
+			return
 		case r.signal = <-r.signals:
-			go insist(r.signals)
+			go insist(r.signals, r.endSignals())
 			return
 		case <-ended:
 			if r.out.noWait {
@@ -292,14 +358,36 @@ func (r *run) reseed() (alive bool, err error) {
 func (r *run) Before(uint64) error {
 	n, err := r.session.Word(r.inFlight)
 	r.idle = n == 0
-	return err
+	if err != nil {
+		return err
+	}
+	return r.attendUrgent()
 }
 
 func (r *run) Record(rec prog.Record) error {
+	if r.records%urgentEvery == 0 {
+		if err := r.attendUrgent(); err != nil {
+			return err
+		}
+	}
+	r.records++
+	return r.take(rec)
+}
+
+func (r *run) take(rec prog.Record) error {
 	if rec.Seq != 0 {
 		r.seq.Add(rec.CPU, rec.Seq)
 	}
 	return r.tool.Record(rec)
+}
+
+// attendUrgent takes the records that go before all others.
+func (r *run) attendUrgent() error {
+	if r.urgent == nil {
+		return nil
+	}
+	_, err := r.urgent.Drain(r.take)
+	return err
 }
 
 func (r *run) Drained(now uint64, whole bool) error {
@@ -349,6 +437,12 @@ func (r *run) finish(sink print.Sink, counters *stream.Counters, err error) erro
 	flushed := r.file.Flush()
 	summary, serr := r.summary(counters)
 	err = errors.Join(err, serr)
+	var below []string
+	if r.hooks.account != nil {
+		var aerr error
+		below, aerr = r.hooks.account(summary)
+		err = errors.Join(err, aerr)
+	}
 	if werr := sink.Summary(summary); werr != nil && flushed == nil {
 		flushed = werr
 	}
@@ -356,7 +450,7 @@ func (r *run) finish(sink print.Sink, counters *stream.Counters, err error) erro
 		return r.commandStatus(nil)
 	}
 	summary.Unwritten = r.file.Unwritten()
-	for _, line := range print.Accounting(summary) {
+	for _, line := range append(print.Accounting(summary), below...) {
 		say(r.io.err, "%s: %s", r.name, line)
 	}
 	if flushed == nil {
