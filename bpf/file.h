@@ -32,6 +32,8 @@
 #define FILE_CREATED 512     /* this open made the file */
 #define FILE_NO_DIRFD 1024   /* dirfd does not apply (creat, an absolute path of open(2), a handle) */
 #define FILE_NO_MODE 2048    /* mode does not apply */
+#define FILE_WALKED 4096     /* file was asked for: where file_len is 0, it is the root directory */
+#define FILE_BASED 8192      /* base was asked for and applies: where base_len is 0, it is the root directory */
 
 struct file_event {
 	struct record_header h; /* time: CLOCK_MONOTONIC ns, when the access began */
