@@ -40,6 +40,8 @@ func (t *attachTargets) find(program string, spec *ebpf.ProgramSpec) (attachTarg
 	switch spec.AttachType {
 	case ebpf.AttachTraceRawTp:
 		kind, name, what = kernel.BTFTypedef, "btf_trace_"+spec.AttachTo, "tracepoint"
+	case ebpf.AttachLSMMac:
+		name, what = "bpf_lsm_"+spec.AttachTo, "LSM hook"
 	case ebpf.AttachTraceIter:
 		name, what = "bpf_iter_"+strings.TrimPrefix(spec.AttachTo, "bpf_iter_"), "iterator"
 	}

@@ -46,7 +46,7 @@ func eventOf(p *prog.Probe) eventKey {
 		key.name = p.Group + ":" + p.Name
 	case prog.Kprobe, prog.Kretprobe:
 		key.name, key.address = p.Name, p.Address+p.Offset
-	case prog.Fentry, prog.Fexit:
+	case prog.Fentry, prog.Fexit, prog.FmodRet, prog.LSM:
 		key.name = p.Name
 	case prog.Uprobe, prog.Uretprobe:
 		key.path = p.Path
@@ -98,7 +98,7 @@ var kindNames = map[prog.ProbeKind]string{
 	prog.KprobeSession: "kprobe session", prog.Uprobe: "uprobe", prog.Uretprobe: "uretprobe", prog.UprobeMulti: "uprobe",
 	prog.UretprobeMulti: "uretprobe", prog.Fentry: "fentry", prog.Fexit: "fexit", prog.Interval: "interval",
 	prog.Profile: "profile", prog.Software: "software", prog.Hardware: "hardware", prog.Watchpoint: "watchpoint",
-	prog.Iter: "iter",
+	prog.Iter: "iter", prog.LSM: "lsm", prog.FmodRet: "fmod_ret",
 }
 
 // shown is how a probe is called in messages.

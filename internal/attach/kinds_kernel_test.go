@@ -96,6 +96,10 @@ func ranking(probes ...prog.Probe) *prog.Spec {
 			program.Type, program.AttachType, program.AttachTo = ebpf.Tracing, ebpf.AttachTraceFEntry, p.Name
 		case prog.Fexit:
 			program.Type, program.AttachType, program.AttachTo = ebpf.Tracing, ebpf.AttachTraceFExit, p.Name
+		case prog.FmodRet:
+			program.Type, program.AttachType, program.AttachTo = ebpf.Tracing, ebpf.AttachModifyReturn, p.Name
+		case prog.LSM:
+			program.Type, program.AttachType, program.AttachTo = ebpf.LSM, ebpf.AttachLSMMac, p.Name
 		case prog.KprobeMulti, prog.KretprobeMulti:
 			program.AttachType = ebpf.AttachTraceKprobeMulti
 		case prog.KprobeSession:
@@ -163,6 +167,15 @@ func askGroup(t *testing.T) {
 	if _, err := unix.Getpgid(0); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// openRoot opens one directory.
+func openRoot(t *testing.T) {
+	fd, err := unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fd)
 }
 
 func kernelGetpgid() string {
@@ -246,6 +259,8 @@ func TestKernelOrder(t *testing.T) {
 		{"kprobe session", []kernel.Feature{kernel.KprobeMulti}, prog.Probe{Kind: prog.KprobeSession, Names: []string{function}}, askGroup, 2},
 		{"fentry", []kernel.Feature{kernel.Fentry}, prog.Probe{Kind: prog.Fentry, Name: function}, askGroup, 1},
 		{"fexit", []kernel.Feature{kernel.Fentry}, prog.Probe{Kind: prog.Fexit, Name: function}, askGroup, 1},
+		{"fmod_ret", []kernel.Feature{kernel.FmodRet}, prog.Probe{Kind: prog.FmodRet, Name: "security_file_open"}, openRoot, 1},
+		{"lsm", []kernel.Feature{kernel.LSM}, prog.Probe{Kind: prog.LSM, Name: "file_open"}, openRoot, 1},
 		{"uprobe", []kernel.Feature{kernel.Uprobe}, prog.Probe{Kind: prog.Uprobe, Path: exe, Addresses: []uint64{offset}, PID: os.Getpid()}, callUser, 1},
 		{"uretprobe", []kernel.Feature{kernel.Uprobe}, prog.Probe{Kind: prog.Uretprobe, Path: exe, Addresses: []uint64{offset}}, callElsewhere, 1},
 		{"uprobe multi", []kernel.Feature{kernel.UprobeMulti}, prog.Probe{Kind: prog.UprobeMulti, Path: exe, Addresses: []uint64{offset}}, callUser, 1},

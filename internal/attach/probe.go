@@ -22,6 +22,10 @@ func attachProbe(p *prog.Probe, program *ebpf.Program) ([]io.Closer, error) {
 		return one(openTracing(p, program, ebpf.AttachTraceFEntry))
 	case prog.Fexit:
 		return one(openTracing(p, program, ebpf.AttachTraceFExit))
+	case prog.FmodRet:
+		return one(openTracing(p, program, ebpf.AttachModifyReturn))
+	case prog.LSM:
+		return one(openTracing(p, program, ebpf.AttachLSMMac))
 	case prog.Tracepoint:
 		return one(openTracepointProbe(p, program))
 	case prog.Kprobe, prog.Kretprobe:

@@ -34,7 +34,7 @@ func loadProgram(name string, spec *ebpf.ProgramSpec, maps map[string]*ebpf.Map,
 	if spec.Name == "" {
 		attr.name = objectName(name)
 	}
-	if spec.Type == ebpf.Tracing {
+	if spec.Type == ebpf.Tracing || spec.Type == ebpf.LSM {
 		target, err := targets.find(name, spec)
 		if err != nil {
 			return nil, &noTarget{err}
@@ -86,7 +86,7 @@ func loadRefusal(name string, spec *ebpf.ProgramSpec, attr *progLoadAttr, err er
 		return fmt.Errorf("program %s: %w", name, refusal(err))
 	}
 	refused := newRefused(name, spec.Instructions, log, err)
-	if spec.Type == ebpf.Tracing && refused.Insn < 0 {
+	if (spec.Type == ebpf.Tracing || spec.Type == ebpf.LSM) && refused.Insn < 0 {
 		// It was refused before any instruction was looked at: for what it wants to attach to.
 		return &noTarget{fmt.Errorf("the kernel does not let programs attach there (%s)", refused.Reason)}
 	}

@@ -15,8 +15,8 @@ type tracingLinkAttr struct {
 	cookie uint64
 }
 
-// openTracing switches on a program of type tracing, which has known since it was loaded where it goes: a typed
-// tracepoint, or the entry or exit of a function. Kernels before 5.19 know no cookies there.
+// openTracing switches on a program of type tracing or LSM, which has known since it was loaded where it goes: a typed
+// tracepoint, the entry or exit of a function, or a hook. Kernels before 5.19 know no cookies there.
 func openTracing(p *prog.Probe, program *ebpf.Program, kind ebpf.AttachType) (descriptor, error) {
 	var fd int
 	var err error

@@ -28,6 +28,8 @@ const (
 	Iter       // Name ("task"); Path is where to pin, "" for none
 	Watchpoint // Address, Length, Mode, PID; on every CPU
 	TestRun    // run by Session.Run with BPF_PROG_TEST_RUN, never attached: begin, end, self
+	LSM        // Name is the hook ("file_open"); a program of type LSM. Where BPF LSM is not active it attaches and never runs
+	FmodRet    // Name is the function ("security_file_open"); a program of type Tracing with expected attach type ModifyReturn
 )
 
 // Probe ties one program of the collection to one attach point.
