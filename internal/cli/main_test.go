@@ -12,12 +12,16 @@ import (
 	"testing"
 
 	"sonde/internal/target"
+	"sonde/internal/tool/guard/bypass"
 )
 
 // The test binary is sonde when it is called sonde (or execsnoop), a held COMMAND when sonde started it so, and one of
 // the traced programs of roles_test.go when it is called role-NAME.
 func TestMain(m *testing.M) {
 	if handled, status := target.LauncherMain(os.Args); handled {
+		os.Exit(status)
+	}
+	if handled, status := bypass.ChildMain(os.Args); handled {
 		os.Exit(status)
 	}
 	name := filepath.Base(os.Args[0])

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sonde/internal/target"
+	"sonde/internal/tool/guard/bypass"
 )
 
 // version is set by the linker.
@@ -58,6 +59,9 @@ func asUsage(err error) error {
 // Run runs sonde with a command line, argv[0] included, and returns the exit status.
 func Run(argv []string, in, out, errOut *os.File) int {
 	if handled, status := target.LauncherMain(argv); handled {
+		return status
+	}
+	if handled, status := bypass.ChildMain(argv); handled {
 		return status
 	}
 	name := "sonde"

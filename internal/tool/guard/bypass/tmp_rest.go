@@ -1,0 +1,3 @@
+package bypass
+
+var moreOpens, changes, creates, held []*Way
