@@ -52,7 +52,12 @@ type outputFlags struct {
 }
 
 func (o *outputFlags) add(f *pflag.FlagSet) {
-	f.StringVarP(&o.format, "format", "f", "text", "`FORMAT` of the records: text or json")
+	o.addAs(f, "f")
+}
+
+// addAs adds them with another short name of --format, or none.
+func (o *outputFlags) addAs(f *pflag.FlagSet, format string) {
+	f.StringVarP(&o.format, "format", format, "text", "`FORMAT` of the records: text or json")
 	f.StringVarP(&o.file, "output", "o", "", "write the records to this `FILE`")
 	f.StringVar(&o.fields, "fields", "", "show these fields (`A,B`...; \"help\" lists them)")
 	f.StringVarP(&o.duration, "duration", "d", "", "stop after this `TIME` (5, 1.5s, 10m)")
