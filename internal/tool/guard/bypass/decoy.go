@@ -124,12 +124,35 @@ func program() []byte {
 	return append(b, exitCode...)
 }
 
+// programWithLoader is a program that is never run itself: what it names as its loader is.
+func programWithLoader(loader string) []byte {
+	const segmentsAt, segment, base = 64, 56, 0x10000000
+	b := program()[:segmentsAt]
+	le := binary.LittleEndian
+	le.PutUint16(b[16:], 3) // ET_DYN: it goes where there is room, out of the loader's way
+	le.PutUint16(b[56:], 2) // segments
+	name := append([]byte(loader), 0)
+	const nameAt = segmentsAt + 2*segment
+	for _, s := range []struct {
+		kind       uint32
+		at, length uint64
+	}{{3 /* PT_INTERP */, nameAt, uint64(len(name))}, {1, 0, uint64(nameAt + len(name))}} {
+		b = le.AppendUint32(b, s.kind)
+		b = le.AppendUint32(b, 5)
+		for _, n := range []uint64{s.at, base + s.at, base + s.at, s.length, s.length, 0x1000} {
+			b = le.AppendUint64(b, n)
+		}
+	}
+	return append(b, name...)
+}
+
 // snapshot is the state of the decoy that a way could change.
 type snapshot struct {
 	there    bool
 	contents []byte
 	stat     unix.Stat_t
 	xattrs   string
+	flags    int  // those of chattr, where the file system has them
 	named    bool // its path leads to it
 }
 
@@ -150,6 +173,7 @@ func (s *scene) look() (n snapshot, err error) {
 	}
 	n.contents = n.contents[:size]
 	n.xattrs = attributes(s.fd)
+	n.flags, _ = unix.IoctlGetInt(s.fd, unix.FS_IOC_GETFLAGS)
 	var named unix.Stat_t
 	n.named = unix.Lstat(s.File, &named) == nil && named.Dev == n.stat.Dev && named.Ino == n.stat.Ino
 	n.there = true
@@ -191,6 +215,7 @@ func (before snapshot) changed(now snapshot) (what []string) {
 	add(a.Uid != b.Uid || a.Gid != b.Gid, "owner")
 	// The times follow a change of the contents.
 	add(a.Mtim != b.Mtim && bytes.Equal(before.contents, now.contents), "times")
+	add(before.flags != now.flags, "flags")
 	add(before.xattrs != now.xattrs, "attributes")
 	return what
 }

@@ -239,17 +239,18 @@ func (t *trial) judge(rep *report, status syscall.WaitStatus) {
 		r.Tries, r.Hits = rep.Tries, rep.Hits
 		got, _ = hex.DecodeString(rep.Got) // what is not hexadecimal is not the secret
 	}
+	reached := func(effect string) { r.Outcome, r.Effect = Reached, effect }
 	switch {
 	case t.hasSecret(got):
-		r.Outcome = Reached
+		reached(WasRead)
 	case rep == nil && status.Exited() && status.ExitStatus() == ranStatus:
-		r.Outcome = Reached
+		reached(WasRun)
 	case killed(status):
 		r.Outcome = Killed
 	case rep == nil:
 		r.Outcome, r.Why = Impossible, "the process "+ending(status)
-	case !r.Intact():
-		r.Outcome = Reached
+	case !r.Intact() && r.Way.Access != "read" && r.Way.Access != "exec":
+		reached(WasChanged)
 	case rep.NotHere:
 		r.Outcome, r.Why = Impossible, rep.Text
 	case rep.Text != "":
@@ -257,8 +258,8 @@ func (t *trial) judge(rep *report, status syscall.WaitStatus) {
 		if r.Errno == 0 {
 			r.Why = rep.Text
 		}
-	default: // it was let through, whatever that was good for
-		r.Outcome = Reached
+	default:
+		reached(LetThrough)
 	}
 }
 

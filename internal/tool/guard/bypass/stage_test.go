@@ -14,6 +14,9 @@ func needRoot(t *testing.T) {
 	}
 }
 
+// unseen are the ways of whose success the decoy itself shows nothing.
+var unseen = map[string]bool{"mount over it": true, "rmdir": true}
+
 // Without a rule every way leads to the decoy, in memory and on a disk; but for those of which the test knows why not.
 func TestKernelUnguarded(t *testing.T) {
 	needRoot(t)
@@ -24,13 +27,16 @@ func TestKernelUnguarded(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stage.Close()
+			counts := make(map[Outcome]int)
 			for _, w := range Ways() {
 				for _, shape := range Shapes {
 					r, err := stage.Try(context.Background(), w, shape, Unguarded)
+					counts[r.Outcome]++
 					switch {
 					case err != nil:
 						t.Errorf("%s, %v: %v", w.Name, shape, err)
-					case r.Outcome == Reached || r.Outcome == Outside:
+					case r.Outcome == Outside:
+					case r.Outcome == Reached && (r.Effect != LetThrough || unseen[w.Name]):
 					case r.Outcome == Impossible && w.Group != Opens:
 						t.Logf("%s, %v: %v", w.Name, shape, r)
 					default:
@@ -38,6 +44,7 @@ func TestKernelUnguarded(t *testing.T) {
 					}
 				}
 			}
+			t.Log(len(Ways()), "ways:", counts)
 		})
 	}
 }

@@ -97,10 +97,19 @@ type Result struct {
 	Outcome Outcome
 	Errno   syscall.Errno // of Refused
 	Why     string        // of Impossible and Outside
+	Effect  string        // of Reached: by what it is known
 	Changed []string      // what is not as it was: "contents", "mode", "name" ...; nothing: the file stayed intact
 	// Tries and Hits count, for a way that is tried again and again, how often it was and how often it led to the file.
 	Tries, Hits int
 }
+
+// What is known of a file that was reached.
+const (
+	WasRead    = "its contents were read"
+	WasRun     = "it was run"
+	WasChanged = "it was changed"
+	LetThrough = "the call succeeded"
+)
 
 // Intact says that the file is as it was.
 func (r Result) Intact() bool { return len(r.Changed) == 0 }
@@ -112,6 +121,8 @@ func (r Result) String() string {
 		s += fmt.Sprintf(" (%s)", errnoName(r.Errno))
 	case r.Why != "":
 		s += ": " + r.Why
+	case r.Effect != "":
+		s += ": " + r.Effect
 	}
 	if r.Tries > 0 {
 		s += fmt.Sprintf(", %d of %d tries", r.Hits, r.Tries)

@@ -1,3 +1,0 @@
-package bypass
-
-var moreOpens, changes, creates, held []*Way
