@@ -43,9 +43,10 @@ const (
 
 // Pattern is one thing a rule is about.
 type Pattern struct {
-	Kind Kind
-	Path string // cleaned; absolute but for BaseName
-	Pos  Pos
+	Kind  Kind
+	Path  string // cleaned; absolute but for BaseName
+	Exact bool   // of File: said to be a file. Otherwise a path that leads to a directory is a Tree
+	Pos   Pos
 }
 
 // Pos is a place in a rule file; the zero Pos is the command line.
@@ -54,7 +55,8 @@ type Pos struct{ Line, Col int }
 // Who narrows a rule to some processes; all that is set must be true. The zero Who is everybody.
 type Who struct {
 	Exe       []string // paths of executables, any of them
-	UIDs      []uint32 // any of them
+	UIDs      []uint32 // any of them, or of Users
+	Users     []string // names of users; their numbers are found when the rule is armed
 	PIDs      []uint32
 	Comm      []string // whole names, any of them
 	Cgroups   []string // paths or names as --cgroup takes them, and what is below
