@@ -71,7 +71,7 @@ func (k eventKey) alone() bool {
 // Among programs of different kinds on one place there is no order, nor among the returns of sessions.
 func (s *Session) lastRunsFirst(k prog.ProbeKind) bool {
 	switch k {
-	case prog.Kprobe, prog.KprobeMulti, prog.KprobeSession, prog.Fentry, prog.Fexit,
+	case prog.Kprobe, prog.KprobeMulti, prog.KprobeSession, prog.Fentry, prog.Fexit, prog.FmodRet, prog.LSM,
 		prog.Uprobe, prog.Uretprobe, prog.UprobeMulti, prog.UretprobeMulti:
 		return true
 	case prog.KretprobeMulti:
