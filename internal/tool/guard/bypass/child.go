@@ -69,13 +69,13 @@ type report struct {
 	Errno       int    `json:",omitempty"`
 	Text        string `json:",omitempty"` // of an error
 	NotHere     bool   `json:",omitempty"`
-	Got         string `json:",omitempty"` // what was read, in hexadecimal
+	Got         string `json:",omitempty"` // the end of what was read, in hexadecimal
 	Tries, Hits int    `json:",omitempty"`
 }
 
 func (c *child) run(w *Way, in io.Reader, out io.Writer) int {
 	tell := func(err error) bool {
-		r := report{Tries: c.tries, Hits: c.hits, Got: hex.EncodeToString(c.got)}
+		r := report{Tries: c.tries, Hits: c.hits, Got: hex.EncodeToString(c.got[max(0, len(c.got)-secretLen):])}
 		if err != nil {
 			r.Text, r.NotHere = err.Error(), errors.As(err, new(*notHere)) || lacking(err)
 			var errno syscall.Errno

@@ -90,7 +90,8 @@ func (s *scene) close() {
 	}
 }
 
-const decoySize = 256
+// decoySize is a page: what follows a segment in its last page is cleared, which fails for one that is not writable.
+const decoySize = 4096
 
 // contents are a program that exits with ranStatus, zeros and the secret.
 func (s *scene) contents() []byte {
