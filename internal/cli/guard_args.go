@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"sonde/internal/tool/guard/rule"
 )
 
 // guardArgs is a command line of sonde guard taken apart. A rule has flags of its own, which belong to its place among the
@@ -16,7 +18,8 @@ type guardArgs struct {
 	command []string // behind "--"; nil where there is none
 }
 
-// splitGuardArgs takes a command line apart. A flag that the set does not know is a rule's.
+// splitGuardArgs takes a command line apart. Behind the first word of a rule, flags that rules know are rules' (--uid is
+// both's: before the rules it is the run's). A flag that nobody knows is left to the rules, whose messages say so.
 func splitGuardArgs(f *pflag.FlagSet, args []string) (a guardArgs, err error) {
 	for i := 0; i < len(args); i++ {
 		word := args[i]
@@ -29,6 +32,17 @@ func splitGuardArgs(f *pflag.FlagSet, args []string) (a guardArgs, err error) {
 		case len(word) < 2 || word[0] != '-':
 			a.rules = append(a.rules, word)
 			continue
+		}
+		if len(a.rules) > 0 {
+			name, _, valued := strings.Cut(strings.TrimPrefix(word, "--"), "=")
+			if takes, ok := rule.Flag(name); ok && strings.HasPrefix(word, "--") {
+				a.rules = append(a.rules, word)
+				if takes && !valued && i+1 < len(args) {
+					i++
+					a.rules = append(a.rules, args[i])
+				}
+				continue
+			}
 		}
 		flag, takesNext := lookupFlag(f, word)
 		if flag == nil {

@@ -54,6 +54,10 @@ func TestSplitGuardArgs(t *testing.T) {
 			name: "unknown flags are for the rules to refuse", args: []string{"deny", "--wirte", "-zz", "/etc"},
 			want: guardArgs{rules: []string{"deny", "--wirte", "-zz", "/etc"}},
 		},
+		{
+			name: "a flag that both know", args: []string{"--uid", "1", "deny", "--uid", "2", "--name=x", "--exe", "--", "/a", "-u", "3"},
+			want: guardArgs{flags: []string{"--uid", "1", "-u", "3"}, rules: []string{"deny", "--uid", "2", "--name=x", "--exe", "--", "/a"}},
+		},
 		{name: "a value is missing", args: []string{"deny", "/a", "--for"}, fail: "--for"},
 		{name: "COMMAND is missing", args: []string{"deny", "/a", "--"}, fail: "no COMMAND after --"},
 	}
