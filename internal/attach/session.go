@@ -55,7 +55,7 @@ func OpenFor(spec *prog.Spec, types *kernel.BTFTypes) (*Session, error) {
 		if types != nil {
 			return types, nil
 		}
-		return kernel.OpenBTF(kernel.VmlinuxBTF)
+		return kernel.RunningTypes()
 	})
 	if spec.Lean {
 		s.coll, s.unloaded, err = loadLean(spec, pinned, s.types)

@@ -122,7 +122,7 @@ func (f *fn) kernelSpace(s types.Space) bool {
 
 // castable says whether pointers to t can be made known to the verifier, and the number that it has for t.
 func (f *fn) castable(t *types.Type) (id uint32, ok bool) {
-	if t.BTF == 0 || !f.castsPointers() || int(t.BTF) >= f.t.Types().Count() {
+	if t.BTF == 0 || !f.castsPointers() || !f.t.Types().Has(t.BTF) {
 		return 0, false
 	}
 	return t.BTF, true

@@ -11,7 +11,7 @@ func (b *BTFTypes) Type(id uint32) *CType {
 	switch {
 	case id == 0:
 		return &voidType
-	case b == nil || id >= b.end():
+	case b == nil:
 		return nil
 	case id < b.firstID:
 		return b.base.Type(id)
@@ -20,6 +20,9 @@ func (b *BTFTypes) Type(id uint32) *CType {
 	defer b.mu.Unlock()
 	typ, known := b.decoded[id]
 	if !known {
+		if !b.has(id) {
+			return nil
+		}
 		typ = b.decode(id)
 		b.decoded[id] = typ
 	}
@@ -77,7 +80,7 @@ func (b *BTFTypes) decode(id uint32) *CType {
 	default:
 		t.Elem = word
 	}
-	if !ok || t.Elem >= b.end() {
+	if !ok || !b.has(t.Elem) {
 		return nil
 	}
 	return t
@@ -92,7 +95,7 @@ func (b *BTFTypes) decodeMembers(t *CType, bitFields bool, tail []byte, count in
 		if bitFields { // then the offset has only 24 bits
 			m.Bits, m.BitOffset = m.BitOffset>>24, m.BitOffset&0xffffff
 		}
-		if !ok || m.Type >= b.end() {
+		if !ok || !b.has(m.Type) {
 			return false
 		}
 		t.Members[i] = m
@@ -120,7 +123,7 @@ func (b *BTFTypes) decodeParams(t *CType, tail []byte, count int) bool {
 		part := tail[i*8:][:8]
 		name, ok := b.text(btfOrder.Uint32(part))
 		p := CParam{name, btfOrder.Uint32(part[4:])}
-		if !ok || p.Type >= b.end() {
+		if !ok || !b.has(p.Type) {
 			return false
 		}
 		t.Params[i] = p

@@ -2,13 +2,12 @@ package kernel
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 )
 
-// btfIndex finds types in the raw section. It is made by one pass over all types, which takes about a millisecond, and holds five
-// bytes for each.
+// btfIndex finds types in the raw section. It is made by one pass over them, and holds five bytes for each. The pass goes no
+// further than what is asked for: all types take two milliseconds, and those that are common are among the first.
 type btfIndex struct {
 	base         *BTFTypes // what a module's types continue, nil for the kernel's own
 	types, names []byte
@@ -16,13 +15,14 @@ type btfIndex struct {
 	firstName    uint32 // offset of the own names: 0, or where the base's end
 	dir          string // where modules show their types
 
-	kinds  []uint8  // of the own types, in order
-	nameAt []uint32 // their names
-	marks  []uint32 // where in types each markEvery-th lies
-	enums  []uint32 // where in types those with values lie, and
-	enumID []uint32 // their IDs
+	mu     sync.Mutex // guards all that follows
+	at     int        // where in types the pass goes on
+	kinds  []uint8    // of the own types, in order
+	nameAt []uint32   // their names
+	marks  []uint32   // where in types each markEvery-th lies
+	enums  []uint32   // where in types those with values lie, and
+	enumID []uint32   // their IDs
 
-	mu      sync.Mutex
 	decoded map[uint32]*CType
 	found   map[btfName]uint32 // 0: there is none
 	// searches counts those that went through all names, by kind; byName has the kinds of which there were many.
@@ -37,7 +37,7 @@ type btfName struct {
 	name string
 }
 
-// newBTFTypes makes the index. base is nil but for the types of a module.
+// newBTFTypes makes the index, which is empty as yet. base is nil but for the types of a module; it must be whole.
 func newBTFTypes(raw []byte, base *BTFTypes) (*BTFTypes, error) {
 	scan, err := newBTFScanner(memoryBTF(raw))
 	if err != nil {
@@ -58,55 +58,29 @@ func newBTFTypes(raw []byte, base *BTFTypes) (*BTFTypes, error) {
 	if uint64(b.firstName)+uint64(len(b.names)) > maxBTFSize {
 		return nil, errors.New("BTF has too many names")
 	}
-	return b, b.pass()
-}
-
-// pass goes through all types once and notes of each what it is and where its name is.
-func (b *BTFTypes) pass() error {
-	types := b.types
-	expected := len(types)/24 + 16
+	expected := len(b.types)/24 + 16
 	b.kinds, b.nameAt = make([]uint8, 0, expected), make([]uint32, 0, expected)
 	b.marks = make([]uint32, 0, expected/markEvery+1)
-	names := b.firstName + uint32(len(b.names))
-	for at := 0; at < len(types); {
-		if len(types)-at < btfRecordLen {
-			return fmt.Errorf("BTF type %d is cut off", b.end())
-		}
-		record := types[at:][:btfRecordLen]
-		name, info := btfOrder.Uint32(record), btfOrder.Uint32(record[4:])
-		kind := uint8(info >> 24 & 0x1f)
-		tail := 0
-		if 1<<kind&bareKinds == 0 || info&infoUnused != 0 {
-			var known bool
-			if tail, known = tailLen(info); !known {
-				return errUnknownKind(info)
-			}
-			if kind == kindEnum || kind == kindEnum64 {
-				b.enums = append(b.enums, uint32(at))
-				b.enumID = append(b.enumID, b.end())
-			}
-		}
-		if name >= names && name != 0 {
-			return errNoName(name)
-		}
-		if tail > len(types)-at-btfRecordLen {
-			return fmt.Errorf("BTF type %d is cut off", b.end())
-		}
-		if len(b.kinds)%markEvery == 0 {
-			b.marks = append(b.marks, uint32(at))
-		}
-		b.kinds = append(b.kinds, kind)
-		b.nameAt = append(b.nameAt, name)
-		at += btfRecordLen + tail
-	}
-	return nil
+	return b, nil
 }
 
-// end is the ID after the last.
+// end is the ID after the last that the pass has come to.
 func (b *BTFTypes) end() uint32 { return b.firstID + uint32(len(b.kinds)) }
 
 // Count is the number of types, void and those of the base among them: IDs run from 0 to Count()-1.
-func (b *BTFTypes) Count() int { return int(b.end()) }
+func (b *BTFTypes) Count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.whole()
+	return int(b.end())
+}
+
+// Has says whether there is a type with that ID.
+func (b *BTFTypes) Has(id uint32) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.has(id)
+}
 
 // Find returns the ID of the type with that kind and name. Of several it is the first. Types of a module go before those
 // of the kernel itself.
@@ -142,6 +116,7 @@ func (b *BTFTypes) lookUp(kind BTFKind, name string) uint32 {
 	if b.searches[kind]++; b.searches[kind] < manySearches {
 		return b.search(kind, name)
 	}
+	b.whole()
 	table := make(map[string]uint32)
 	for i, k := range b.kinds {
 		if k != uint8(kind) {
@@ -157,8 +132,8 @@ func (b *BTFTypes) lookUp(kind BTFKind, name string) uint32 {
 
 func (b *BTFTypes) search(kind BTFKind, name string) uint32 {
 	want := newNameTest(name)
-	for i, k := range b.kinds {
-		if k == uint8(kind) && want.is(b.nameFrom(b.nameAt[i])) {
+	for i := 0; i < len(b.kinds) || b.more(); i++ {
+		if b.kinds[i] == uint8(kind) && want.is(b.nameFrom(b.nameAt[i])) {
 			return b.firstID + uint32(i)
 		}
 	}
@@ -219,9 +194,23 @@ func (b *BTFTypes) EnumValue(name string) (enum uint32, value int64, ok bool) {
 	if b == nil || name == "" || len(name) >= maxNameLen {
 		return 0, 0, false
 	}
+	if enum, value, ok = b.enumValue(name); !ok && b.base != nil {
+		return b.base.EnumValue(name)
+	}
+	return enum, value, ok
+}
+
+func (b *BTFTypes) enumValue(name string) (enum uint32, value int64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	want := newNameTest(name)
-	for i, at := range b.enums {
-		record := b.types[at:]
+	for i := 0; ; i++ {
+		for i == len(b.enums) {
+			if !b.more() {
+				return 0, 0, false
+			}
+		}
+		record := b.types[b.enums[i]:]
 		kind, count := kindOf(record)
 		each := int(tails[kind].each)
 		for n := range count {
@@ -231,10 +220,6 @@ func (b *BTFTypes) EnumValue(name string) (enum uint32, value int64, ok bool) {
 			}
 		}
 	}
-	if b.base != nil {
-		return b.base.EnumValue(name)
-	}
-	return 0, 0, false
 }
 
 func enumValue(kind int, record, part []byte) int64 {
@@ -256,9 +241,9 @@ func (b *BTFTypes) Names(kind BTFKind, pattern string) []string {
 	if b == nil {
 		return nil
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if !hasStar(pattern) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
 		if pattern == "" || len(pattern) >= maxNameLen || b.search(kind, pattern) == 0 {
 			return nil
 		}
@@ -266,6 +251,7 @@ func (b *BTFTypes) Names(kind BTFKind, pattern string) []string {
 	}
 	var names []string
 	match := newPattern(pattern)
+	b.whole()
 	for i, k := range b.kinds {
 		if k != uint8(kind) || b.nameAt[i] == 0 {
 			continue
@@ -289,6 +275,7 @@ func (b *BTFTypes) markedKfuncs() map[uint32]bool {
 	defer b.mu.Unlock()
 	if b.kfuncs == nil {
 		b.kfuncs = make(map[uint32]bool)
+		b.whole()
 		want := newNameTest(kfuncTag)
 		for i, kind := range b.kinds {
 			if kind == kindDeclTag && want.is(b.nameFrom(b.nameAt[i])) {

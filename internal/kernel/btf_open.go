@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -10,7 +11,20 @@ import (
 
 // OpenBTF reads types from a file that holds nothing but BTF, as those in /sys/kernel/btf do. The types of modules are then
 // looked for beside it. A mapping of the file stays for the life of the process.
-func OpenBTF(path string) (*BTFTypes, error) { return openTypes(path, nil) }
+func OpenBTF(path string) (*BTFTypes, error) { return wholly(openTypes(path, nil)) }
+
+// wholly looks through all types, so that damage is found.
+func wholly(b *BTFTypes, err error) (*BTFTypes, error) {
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.pass(math.MaxUint32); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
 
 func openTypes(path string, base *BTFTypes) (*BTFTypes, error) {
 	file, err := os.Open(path)
@@ -38,17 +52,18 @@ func openTypes(path string, base *BTFTypes) (*BTFTypes, error) {
 	return b, nil
 }
 
-// RunningTypes returns the types of the running kernel, which are read once for the process.
+// RunningTypes returns the types of the running kernel, which are read once for the process, and no further than they are
+// looked for: the kernel has been through them itself.
 func RunningTypes() (*BTFTypes, error) { return runningTypes() }
 
-var runningTypes = sync.OnceValues(func() (*BTFTypes, error) { return OpenBTF(VmlinuxBTF) })
+var runningTypes = sync.OnceValues(func() (*BTFTypes, error) { return openTypes(VmlinuxBTF, nil) })
 
 // ParseBTF reads types from raw BTF, which must not be changed afterwards.
 func ParseBTF(raw []byte) (*BTFTypes, error) {
 	if len(raw) > maxBTFSize {
 		return nil, fmt.Errorf("BTF of %d bytes is larger than the %d expected at most", len(raw), maxBTFSize)
 	}
-	return newBTFTypes(raw, nil)
+	return wholly(newBTFTypes(raw, nil))
 }
 
 // ParseSplit reads the types of a module, which continue these.
@@ -56,7 +71,8 @@ func (b *BTFTypes) ParseSplit(raw []byte) (*BTFTypes, error) {
 	if len(raw) > maxBTFSize {
 		return nil, fmt.Errorf("BTF of %d bytes is larger than the %d expected at most", len(raw), maxBTFSize)
 	}
-	return newBTFTypes(raw, b)
+	b.Count() // goes through all of them
+	return wholly(newBTFTypes(raw, b))
 }
 
 // Module returns the types of a kernel module together with these, which it continues: IDs below Count of these are the
@@ -70,7 +86,8 @@ func (b *BTFTypes) Module(name string) (*BTFTypes, error) {
 	if m := b.modules[name]; m != nil {
 		return m, nil
 	}
-	m, err := openTypes(filepath.Join(b.dir, name), b)
+	b.whole()
+	m, err := wholly(openTypes(filepath.Join(b.dir, name), b))
 	if err != nil {
 		return nil, fmt.Errorf("types of the kernel module %s: %w", name, err)
 	}
