@@ -69,7 +69,6 @@ func (s *script) run(in scriptSource) error {
 		defer s.command.Cancel()
 		o.Command, o.ChildPID, o.Binary = true, s.command.Pid(), s.command.Path()
 	}
-	forget()
 	if s.program, err = s.compile(in, o); err != nil || s.program == nil {
 		return err
 	}
