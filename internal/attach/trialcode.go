@@ -172,15 +172,33 @@ func takesRdonlyCast() bool {
 	})
 }
 
-// takesTypedTracepoint loads a program for the tracepoint that all system calls pass.
-func takesTypedTracepoint() bool {
+// syscallTracepoint is the BTF ID of the tracepoint that all system calls pass.
+func syscallTracepoint() (id uint32, ok bool) {
 	types, err := kernel.RunningTypes()
 	if err != nil {
-		return false
+		return 0, false
 	}
-	id, ok := types.Find(kernel.BTFTypedef, "btf_trace_sys_enter")
-	p := trialProgram{kind: ebpf.Tracing, attach: ebpf.AttachTraceRawTp, target: id, code: emptyProgram}
-	return ok && p.load(nil) == nil
+	return types.Find(kernel.BTFTypedef, "btf_trace_sys_enter")
+}
+
+// takesTyped loads a program for a typed tracepoint.
+func takesTyped(target uint32, code []uint64) bool {
+	p := trialProgram{kind: ebpf.Tracing, attach: ebpf.AttachTraceRawTp, target: target, code: code}
+	return len(code) > 0 && p.load(nil) == nil
+}
+
+// usualProgram does what programs for system calls mostly do: it reads the running task and a clock, and counts. It is nil
+// where the kernel's types lack the task.
+func usualProgram() []uint64 {
+	_, pid, ok := taskField("pid")
+	if !ok {
+		return nil
+	}
+	code := []uint64{
+		callHelper(uint32(asm.FnGetCurrentTaskBtf)), instruction(opLoadWord, asm.R0, asm.R0, pid, 0),
+		callHelper(uint32(asm.FnKtimeGetBootNs)),
+	}
+	return append(code, fetchProgram...)
 }
 
 // takesTaskBTF loads a program that reads a field of the running task without a helper that copies.

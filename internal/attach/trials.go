@@ -96,7 +96,7 @@ func (t *kernelTrials) try(f kernel.Feature) bool {
 	case kernel.TaskBTF:
 		return takesTaskBTF()
 	case kernel.TypedTracepoint:
-		return takesTypedTracepoint()
+		return t.tryTyped()
 	case kernel.FetchAtomics:
 		return takes(ebpf.RawTracepoint, fetchProgram)
 	case kernel.MayGoto:
@@ -107,6 +107,23 @@ func (t *kernelTrials) try(f kernel.Feature) bool {
 		return PreemptsRawTracepoints()
 	}
 	return Try(f).State == kernel.Present
+}
+
+// tryTyped tries typed tracepoints, and with them what else their programs are asked about: if the kernel takes all of it at
+// once, that was one program instead of five.
+func (t *kernelTrials) tryTyped() bool {
+	target, ok := syscallTracepoint()
+	if !ok {
+		return false
+	}
+	if !takesTyped(target, usualProgram()) {
+		return takesTyped(target, emptyProgram)
+	}
+	for _, f := range []kernel.Feature{kernel.TaskBTF, kernel.FetchAtomics, kernel.BootNS} {
+		t.features[f] = true
+	}
+	t.helpers[helperQuestion{uint32(ebpf.Tracing), uint32(asm.FnGetCurrentTaskBtf)}] = true
+	return true
 }
 
 // takesLargeKeys makes a map with keys that would not fit on a program's stack.

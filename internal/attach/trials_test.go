@@ -30,6 +30,31 @@ func TestKernelTrials(t *testing.T) {
 	}
 }
 
+// TestKernelTrialsAtOnce compares what one program for a typed tracepoint tells with the answers one by one.
+func TestKernelTrialsAtOnce(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	atOnce := &kernelTrials{features: make(map[kernel.Feature]bool), helpers: make(map[helperQuestion]bool)}
+	if typed := atOnce.Has(kernel.TypedTracepoint); !typed && len(atOnce.features) > 1 {
+		t.Error("other answers are known from a program that was not taken")
+	}
+	for f, has := range atOnce.features {
+		alone := &kernelTrials{features: make(map[kernel.Feature]bool), helpers: make(map[helperQuestion]bool)}
+		if f != kernel.TypedTracepoint && alone.Has(f) != has {
+			t.Errorf("%s: %v, but alone %v", f, has, !has)
+		}
+	}
+	for q, may := range atOnce.helpers {
+		if tryHelper(ebpf.ProgramType(q.progType), q.helper) != may {
+			t.Errorf("helper %d of type %d: %v, but alone %v", q.helper, q.progType, may, !may)
+		}
+	}
+	if len(atOnce.features) > 1 && len(atOnce.helpers) == 0 {
+		t.Error("the helper of the running task is not known")
+	}
+}
+
 func TestKernelHelperTrials(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
