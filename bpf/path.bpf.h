@@ -98,8 +98,13 @@ static __always_inline int path_step(struct PATH_BUFFER *b, struct path_walk *w)
 	long n;
 
 	if (dentry == w->mount.root) {
-		if (w->mount.parent == w->at)
-			return BPF_CORE_READ((struct mount *)w->at, mnt_ns) ? PATH_DONE : PATH_NOWHERE;
+		if (w->mount.parent == w->at) {
+			/* No namespace: lazily unmounted. An error number for one: a mount of the kernel's own. */
+			struct mount *top = (struct mount *)w->at;
+			__u64 ns = (__u64)BPF_CORE_READ(top, mnt_ns);
+
+			return ns && ns < -4095ULL ? PATH_DONE : PATH_NOWHERE;
+		}
 		w->dentry = w->mount.mountpoint;
 		w->at = w->mount.parent;
 		path_mount_read(&w->mount, w->at);

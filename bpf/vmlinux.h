@@ -51,7 +51,7 @@ struct bpf_raw_tracepoint_args {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bx, cx, dx, si, di, r10, r8, orig_ax;
+	unsigned long bx, r10, r8, ax, cx, dx, si, di, orig_ax;
 };
 struct thread_info {
 	__u32 status;
@@ -99,6 +99,7 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -109,6 +110,31 @@ struct path {
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
+	unsigned int f_flags;
+	unsigned int f_mode;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+/* Of openat2, as user space has it too. */
+struct open_how {
+	__u64 flags, mode, resolve;
+};
+
+struct open_flags {
+	int open_flag;
+	unsigned short mode;
+};
+
+struct filename {
+	const char *name;
 };
 
 struct fs_struct {
@@ -182,9 +208,13 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct pid *thread_pid;
 	struct css_set *cgroups;
+	struct files_struct *files;
+	unsigned int flags;
+	void *stack;
 };
 
 struct linux_binprm {
+	struct file *file;
 	const char *filename, *interp;
 };
 

@@ -1,0 +1,199 @@
+//go:build ignore
+
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * sonde open: one record for each open, sent when it is over.
+ *
+ * System calls of the open family are told of when they return: their arguments are still in the registers then, and what
+ * those point to is in memory, as the kernel has just read it. So nothing is noted when they begin, unless it is asked how
+ * long they took. Which of these programs are loaded, spec.go says:
+ *
+ *   raw_tp      every system call of the host comes by; 32-bit callers too
+ *   event       the syscalls:* events come only for the calls they are for, but need a program at the entry for the arguments
+ *   kprobe      do_sys_openat2 (before 5.6 do_sys_open)
+ *   fentry      the same, and do_handle_open
+ *   lsm         the hook file_open, or what stands before it
+ *   inner       do_filp_open (from 7.1 on do_file_open), for opens that are no system call of the family: io_uring, exec
+ *   exec        the binary that an exec put in place, where there is no inner
+ *
+ * Built twice: OPEN_SENDERS numbers records with an atomic that gives the number back, which is 5.12's, and needs to where
+ * several of these programs may be on one CPU at the same time. Before 5.12 none is preempted.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#ifdef OPEN_SENDERS
+#define RECORD_MANY_SENDERS
+#endif
+#include "target.bpf.h"
+#include "open.h"
+#include "syscall.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define LOST_RING 0  /* the ring was full */
+#define LOST_TABLE 1 /* too many opens under way at once: without arguments there is nothing to tell */
+
+#define WANT_TIME 1 /* when it began, how long it took */
+#define WANT_ID 2   /* device and inode; created, deleted */
+#define WANT_FILE 4 /* the path of the file reached */
+#define WANT_BASE 8 /* where a relative path starts from, if no file was reached */
+#define WANT_IDS 16 /* parent, cgroup */
+#define WANT_ANY_FILE (WANT_ID | WANT_FILE)
+
+const volatile __u32 want = 0;
+const volatile __u32 want_failed = 0;
+const volatile __u32 want_write = 0;
+const volatile __u32 want_created = 0;
+
+/* With want_flags, one of these is to be true of the flags. */
+const volatile __u32 want_flags = 0;
+const volatile __u64 any_bits = 0;     /* one of these bits is set */
+const volatile __u32 access_modes = 0; /* bit i: the access mode is i */
+const volatile __u64 all_bits[2] = {}; /* all bits of one of these are set */
+
+/* The slots of what is per CPU: one for each program that may be preempted on its CPU by another one. */
+#define AT_CALL 0
+#define AT_INNER 1
+#define SLOTS 2
+
+#define PATH_MAX 4096
+#define OPEN_DATA (3 * PATH_MAX + 512)
+
+struct open_buffer {
+	struct file_event r;
+	char data[OPEN_DATA];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SLOTS);
+	__type(key, __u32);
+	__type(value, struct open_buffer);
+} scratch SEC(".maps");
+
+#define PATH_SCRATCH scratch
+#define PATH_BUFFER open_buffer
+#define PATH_DATA OPEN_DATA
+#define PATH_SLOTS SLOTS
+#include "path.bpf.h"
+#include "send.bpf.h"
+
+/* Opens under way, by the address of their task; that of an inner open is one more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct open_args);
+} starts SEC(".maps");
+
+/* How many are in starts. User space reads it: when it was 0 before a drain, nothing older than the drain can still come. */
+__u64 in_flight = 0;
+
+/* Set by user space at the end of a run: nothing new is noted. */
+__u64 closing = 0;
+
+/* in_flight goes up before the time is taken: where it reads 0, nothing that began earlier is still under way. */
+static __always_inline int start_put(__u64 key, struct open_args *a)
+{
+	__sync_fetch_and_add(&in_flight, 1);
+	a->time = bpf_ktime_get_ns();
+	if (!bpf_map_update_elem(&starts, &key, a, BPF_NOEXIST))
+		return 0;
+	__sync_fetch_and_add(&in_flight, -1);
+	return bpf_map_update_elem(&starts, &key, a, BPF_ANY);
+}
+
+/* Takes what was noted out of starts; false: nothing was. in_flight goes down only when the record was sent. */
+static __always_inline bool start_take(__u64 key, struct open_args *a)
+{
+	struct open_args *found;
+
+	if (*(volatile __u64 *)&in_flight == 0)
+		return false;
+	found = bpf_map_lookup_elem(&starts, &key);
+	if (!found)
+		return false;
+	*a = *found;
+	return !bpf_map_delete_elem(&starts, &key);
+}
+
+static __always_inline void over(void)
+{
+	__sync_fetch_and_add(&in_flight, -1);
+}
+
+/* A task that ends in the middle of an open, or whose return was not seen. */
+SEC("raw_tp/sched_process_exit")
+int open_abandon(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 key = bpf_get_current_task();
+
+	if (*(volatile __u64 *)&in_flight == 0)
+		return 0;
+	if (!bpf_map_delete_elem(&starts, &key))
+		over();
+	key++;
+	if (!bpf_map_delete_elem(&starts, &key))
+		over();
+	return 0;
+}
+
+SEC("raw_tp/sys_enter")
+int raw_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	long nr = ctx->args[1];
+	struct open_args a = {};
+	struct task_struct *task;
+
+	if (!maybe_open(nr & ~NR_X32))
+		return 0;
+	task = (struct task_struct *)bpf_get_current_task();
+	a.how = open_family(nr & ~NR_X32, is_compat(task));
+	if (!a.how || *(volatile __u64 *)&closing || !target_match(task))
+		return 0;
+	start_put((__u64)task, &a); /* if the table is full it is shown without its time */
+	return 0;
+}
+
+SEC("raw_tp/sys_exit")
+int raw_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+	struct open_args a = {}, begun = {};
+	struct syscall_args s = {};
+	struct task_struct *task;
+	long ret = ctx->args[1];
+	bool compat, timed;
+	__u64 end = 0;
+	long nr;
+
+	if (want_failed && ret >= 0)
+		return 0;
+	/* Every return of the host comes by here: out as early as can be. */
+	nr = syscall_number(regs) & ~NR_X32;
+	if (!maybe_open(nr))
+		return 0;
+	end = bpf_ktime_get_ns();
+	task = (struct task_struct *)bpf_get_current_task();
+	compat = is_compat(task);
+	a.how = open_family(nr, compat);
+	if (!a.how)
+		return 0; /* the same number means something else */
+	timed = (want & WANT_TIME) && start_take((__u64)task, &begun);
+	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !target_match(task)))
+		return 0;
+	a.time = begun.time;
+	if (compat)
+		a.marks = FILE_COMPAT;
+	syscall_args(&s, regs, compat);
+	args_take(&a, &s);
+	if (a.how == BY_OPENAT2)
+		how_read(&a, (void *)a.flags, true);
+	finish(task, &a, ret, 0, end, true, AT_CALL);
+	if (timed)
+		over();
+	return 0;
+}
+
+#include "hooks.bpf.h"
