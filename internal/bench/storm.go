@@ -88,7 +88,7 @@ func (b *Bench) burst(tool Tool, running *attached, s stormKind) error {
 // losses notes what a tool that has ended has said of losses.
 func (b *Bench) losses(tool Tool, ended *attached, s stormKind) {
 	remarks := ended.Remarks()
-	lost := lostIn(remarks)
+	lost := measure.Lost(remarks)
 	if lost > 0 {
 		fmt.Fprintf(b.Log, "%s said: %s\n", tool.Title, strings.TrimSpace(remarks))
 	}

@@ -1,9 +1,7 @@
 package bench
 
 import (
-	"regexp"
 	"slices"
-	"strconv"
 
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/traced"
@@ -74,21 +72,4 @@ func (t Tool) command(root string) traced.Command {
 		return traced.Command{Argv: t.Argv}
 	}
 	return traced.Command{Root: root, Argv: t.Argv}
-}
-
-// losses finds what the tools say of lost records: "Lost 12 events on CPU #1!" (libbpf-tools), "Lost 12 events"
-// (bpftrace), "Possibly lost 12 samples" (bpfcc), "12 lost" or "lost 12" (sonde's accounting line).
-var losses = regexp.MustCompile(`(?i)\blost:? (\d+)|\b(\d+)(?: events| records)? lost\b`)
-
-// lostIn sums up the losses that a tool's remarks speak of.
-func lostIn(remarks string) int {
-	sum := 0
-	for _, match := range losses.FindAllStringSubmatch(remarks, -1) {
-		n, err := strconv.Atoi(match[1] + match[2])
-		if err != nil {
-			continue // beyond what an int holds: no count
-		}
-		sum += n
-	}
-	return sum
 }

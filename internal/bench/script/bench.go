@@ -7,8 +7,9 @@ import (
 	"os"
 	"time"
 
-	"sonde/internal/bench/measure"
 	"sonde/internal/bench/peers"
+	"sonde/internal/bench/process"
+	"sonde/internal/bench/reference"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/workload"
 )
@@ -22,7 +23,7 @@ type Bench struct {
 	Results *report.Results
 
 	dir       string
-	reference reference
+	reference reference.Reference
 	caller    *workload.Caller
 	tags      int
 	slow      map[string]bool // what a tool does not do again, by what and tool
@@ -57,7 +58,7 @@ func (b *Bench) Run(ctx context.Context, measures []Measure) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	if b.reference, err = buildReference(ctx, b.dir); err != nil {
+	if b.reference, err = reference.Build(ctx, b.dir); err != nil {
 		return err
 	}
 	if b.caller, err = workload.StartCaller(); err != nil {
@@ -115,34 +116,17 @@ func (b *Bench) failed(what string, tool Tool, err error) {
 }
 
 // watching starts a tool with a script and waits until it is attached and has come to rest.
-func (b *Bench) watching(tool Tool, s script) (*process, error) {
-	p, err := launch(b.command(tool, s, b.caller.PID))
+func (b *Bench) watching(tool Tool, s script) (*process.Process, error) {
+	p, err := process.Launch(b.command(tool, s, b.caller.PID))
 	if err != nil {
 		return nil, err
 	}
-	if err := p.attached(s.probes); err != nil {
-		p.close()
+	if err := p.Attached(s.probes); err != nil {
+		p.Close()
 		return nil, err
 	}
 	time.Sleep(pause)
 	return p, nil
-}
-
-// perCall returns what a call takes in each slice, in nanoseconds.
-func perCall(slices []workload.Slice, what func(workload.Slice) time.Duration) []float64 {
-	each := make([]float64, len(slices))
-	for i, s := range slices {
-		each[i] = float64(what(s)) / float64(s.Calls)
-	}
-	return each
-}
-
-func wall(s workload.Slice) time.Duration { return s.Wall }
-func cpu(s workload.Slice) time.Duration  { return s.CPU }
-
-// longer is what a percentile of slices under a tool exceeds that of the slices without any.
-func longer(with, without []workload.Slice, what func(workload.Slice) time.Duration, percent float64) float64 {
-	return measure.Percentile(perCall(with, what), percent) - measure.Percentile(perCall(without, what), percent)
 }
 
 const mib = 1 << 20

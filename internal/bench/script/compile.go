@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	"sonde/internal/bench/process"
 )
 
 // assigned is how many assignments the long script has.
@@ -24,18 +26,18 @@ func (b *Bench) compiled(tool Tool, long script) error {
 		return err
 	}
 	defer os.Remove(here)
-	p, err := launch(command{root: b.root(tool), argv: append(slices.Clone(tool.Argv), there)})
+	p, err := process.Launch(process.Command{Root: b.root(tool), Argv: append(slices.Clone(tool.Argv), there)})
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	if err := p.wait(patience); err != nil {
+	defer p.Close()
+	if err := p.Wait(patience); err != nil {
 		return err
 	}
-	if sum, want := counted(p.output()), assigned*(assigned-1)/2; sum != want {
-		return fmt.Errorf("the values of its map add up to %d, not to %d: %w", sum, want, p.said())
+	if sum, want := counted(p.Output()), assigned*(assigned-1)/2; sum != want {
+		return fmt.Errorf("the values of its map add up to %d, not to %d: %w", sum, want, p.Said())
 	}
-	b.Results.Add("compile.cpu", tool.Key, ms(p.total()))
-	b.Results.Add("compile.wall", tool.Key, ms(p.gone.Sub(p.started)))
+	b.Results.Add("compile.cpu", tool.Key, ms(p.Total()))
+	b.Results.Add("compile.wall", tool.Key, ms(p.Gone.Sub(p.Started)))
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strconv"
 
-	"sonde/internal/bench/measure"
+	"sonde/internal/bench/workload"
 )
 
 // Slices of calls of which the 10th percentile is taken.
@@ -63,12 +63,12 @@ func (b *Bench) added(tool Tool, s script) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer p.close()
+	defer p.Close()
 	with, err := b.caller.Parents(costSlices, costCalls)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := p.interrupt(patience); err != nil {
+	if _, err := p.Interrupt(patience); err != nil {
 		return 0, err
 	}
 	after, err := b.caller.Parents(costSlices, costCalls)
@@ -76,12 +76,12 @@ func (b *Bench) added(tool Tool, s script) (float64, error) {
 		return 0, err
 	}
 	if slices.Contains(counting, s.key) {
-		if seen := counted(p.output()); seen != costSlices*costCalls {
-			return 0, fmt.Errorf("it counted %d of %d calls: %w", seen, costSlices*costCalls, p.said())
+		if seen := counted(p.Output()); seen != costSlices*costCalls {
+			return 0, fmt.Errorf("it counted %d of %d calls: %w", seen, costSlices*costCalls, p.Said())
 		}
 	}
-	b.Results.Add("cost.untraced", untraced, measure.Percentile(perCall(after, cpu), 10))
-	return longer(with, slices.Concat(before, after), cpu, 10), nil
+	b.Results.Add("cost.untraced", untraced, workload.PerCall(after, workload.CPU, 10))
+	return workload.Longer(with, slices.Concat(before, after), workload.CPU, 10), nil
 }
 
 // counting are the scripts whose output tells how many calls they have seen.

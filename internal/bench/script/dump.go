@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"sonde/internal/bench/measure"
+	"sonde/internal/bench/process"
 )
 
 // dumped is how many keys the map has that is printed.
@@ -15,31 +16,31 @@ func (b *Bench) dump(ctx context.Context) {
 	b.rounds(ctx, "run-dump", b.Rounds, func() {
 		b.each(ctx, "run-dump", byDescriptor, func(tool Tool) error {
 			c := b.command(tool, byDescriptor, b.caller.PID)
-			c.env = []string{fmt.Sprintf("%s=%d", tool.KeysVariable, 2*dumped)}
-			p, err := launch(c)
+			c.Env = []string{fmt.Sprintf("%s=%d", tool.KeysVariable, 2*dumped)}
+			p, err := process.Launch(c)
 			if err != nil {
 				return err
 			}
-			defer p.close()
-			if err := p.attached(byDescriptor.probes); err != nil {
+			defer p.Close()
+			if err := p.Attached(byDescriptor.probes); err != nil {
 				return err
 			}
 			if err := b.caller.Closes(dumped); err != nil {
 				return err
 			}
-			if err := p.idle(); err != nil {
+			if err := p.Idle(); err != nil {
 				return err
 			}
-			before, err := measure.CPUTime(p.pid)
+			before, err := measure.CPUTime(p.PID)
 			if err != nil {
 				return err
 			}
-			took, err := p.interrupt(patience)
+			took, err := p.Interrupt(patience)
 			if err != nil {
 				return err
 			}
-			b.Results.Add("dump.keys", tool.Key, float64(counted(p.output())))
-			b.Results.Add("dump.cpu", tool.Key, ms(p.total()-before))
+			b.Results.Add("dump.keys", tool.Key, float64(counted(p.Output())))
+			b.Results.Add("dump.cpu", tool.Key, ms(p.Total()-before))
 			b.Results.Add("dump.wall", tool.Key, ms(took))
 			return nil
 		})

@@ -5,10 +5,9 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"slices"
 	"strconv"
 
-	"sonde/internal/bench/measure"
+	"sonde/internal/bench/process"
 	"sonde/internal/bench/workload"
 )
 
@@ -28,50 +27,23 @@ func (b *Bench) flood(ctx context.Context) {
 }
 
 func (b *Bench) flooded(tool Tool) error {
-	before, err := b.caller.Opens(costSlices, floodCalls)
+	control := func() ([]workload.Slice, error) { return b.caller.Opens(costSlices, floodCalls) }
+	flood := func() ([]workload.Slice, error) { return b.caller.Opens(floodSlices, floodCalls) }
+	ready := func(p *process.Process) error { return p.Attached(opens.probes) }
+	p, w, err := process.Watch(b.command(tool, opens, b.caller.PID), ready, control, flood)
 	if err != nil {
 		return err
 	}
-	p, err := b.watching(tool, opens)
-	if err != nil {
-		return err
-	}
-	defer p.close()
-	idle, err := measure.CPUTime(p.pid)
-	if err != nil {
-		return err
-	}
-	with, err := b.caller.Opens(floodSlices, floodCalls)
-	if err != nil {
-		return err
-	}
-	if err := p.idle(); err != nil {
-		return err
-	}
-	used, err := measure.CPUTime(p.pid)
-	if err != nil {
-		return err
-	}
-	peak, err := measure.PeakRSS(p.pid)
-	if err != nil {
-		return err
-	}
-	if _, err := p.interrupt(patience); err != nil {
-		return err
-	}
-	after, err := b.caller.Opens(costSlices, floodCalls)
-	if err != nil {
-		return err
-	}
-	without, lines := slices.Concat(before, after), delivered(p.output())
+	defer p.Close()
+	lines := delivered(p.Output())
 	b.Results.Add("flood.delivered", tool.Key, float64(lines))
 	if lines > 0 {
-		b.Results.Add("flood.cpu", tool.Key, float64(used-idle)/float64(lines))
+		b.Results.Add("flood.cpu", tool.Key, float64(w.CPU)/float64(lines))
 	}
-	b.Results.Add("flood.rss", tool.Key, float64(peak)/mib)
-	b.Results.Add("flood.slow10", tool.Key, longer(with, without, cpu, 10))
-	b.Results.Add("flood.slow50", tool.Key, longer(with, without, wall, 50))
-	b.Results.Add("flood.untraced", untraced, measure.Percentile(perCall(without, cpu), 10))
+	b.Results.Add("flood.rss", tool.Key, float64(w.Peak)/mib)
+	b.Results.Add("flood.slow10", tool.Key, workload.Longer(w.With, w.Without, workload.CPU, 10))
+	b.Results.Add("flood.slow50", tool.Key, workload.Longer(w.With, w.Without, workload.Wall, 50))
+	b.Results.Add("flood.untraced", untraced, workload.PerCall(w.Without, workload.CPU, 10))
 	return nil
 }
 

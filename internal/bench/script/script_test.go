@@ -8,11 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"sonde/internal/bench/peers"
+	"sonde/internal/bench/process"
+	"sonde/internal/bench/reference"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/workload"
 )
@@ -63,18 +64,6 @@ func TestDelivered(t *testing.T) {
 	}
 }
 
-func TestLonger(t *testing.T) {
-	slice := func(cpu, wall time.Duration) workload.Slice { return workload.Slice{Calls: 10, CPU: cpu, Wall: wall} }
-	with := []workload.Slice{slice(3000, 9000), slice(3000, 9000), slice(90000, 9000)}
-	without := []workload.Slice{slice(1000, 2000), slice(1000, 2000), slice(5000, 2000)}
-	if got := longer(with, without, cpu, 10); got != 200 {
-		t.Errorf("CPU time: %v ns, want 200", got)
-	}
-	if got := longer(with, without, wall, 50); got != 700 {
-		t.Errorf("wall time: %v ns, want 700", got)
-	}
-}
-
 // A figure whose key has no row would never be shown.
 func TestRows(t *testing.T) {
 	seen := map[string]bool{}
@@ -117,21 +106,21 @@ func TestAssignments(t *testing.T) {
 func TestTools(t *testing.T) {
 	b := &Bench{
 		Roots: map[string]peers.Root{"sid": {Dir: "/roots/sid"}, "bookworm": {Dir: "/roots/bookworm"}},
-		dir:   "/tmp/x", reference: reference{loader: "/tmp/x/loader", dir: "/tmp/x"},
+		dir:   "/tmp/x", reference: reference.Reference{Loader: "/tmp/x/loader", Dir: "/tmp/x"},
 	}
-	want := map[string]command{
-		judged:            {argv: []string{"/build/sonde", "run", "-e", byPID.text, "7"}},
-		newest:            {root: "/roots/sid", argv: []string{"/usr/bin/bpftrace", "-e", byPID.text, "7"}},
-		"bpftrace-stable": {root: "/roots/bookworm", argv: []string{"/usr/bin/bpftrace", "-e", byPID.text, "7"}},
-		inC:               {argv: []string{"/tmp/x/loader", "/tmp/x/pid.o", "7"}},
+	want := map[string]process.Command{
+		judged:            {Argv: []string{"/build/sonde", "run", "-e", byPID.text, "7"}},
+		newest:            {Root: "/roots/sid", Argv: []string{"/usr/bin/bpftrace", "-e", byPID.text, "7"}},
+		"bpftrace-stable": {Root: "/roots/bookworm", Argv: []string{"/usr/bin/bpftrace", "-e", byPID.text, "7"}},
+		inC:               {Argv: []string{"/tmp/x/loader", "/tmp/x/pid.o", "7"}},
 	}
 	for _, tool := range Tools("/build/sonde") {
 		got := b.command(tool, byPID, 7)
-		if diff := cmp.Diff(want[tool.Key], got, cmp.AllowUnexported(command{})); diff != "" {
+		if diff := cmp.Diff(want[tool.Key], got); diff != "" {
 			t.Errorf("%s: %s", tool.Key, diff)
 		}
 		here, there := b.temporary(tool, "f")
-		if here != got.root+there {
+		if here != got.Root+there {
 			t.Errorf("%s finds %s under %s", tool.Key, here, there)
 		}
 		if tool.can(everyEntry) == tool.Reference {
@@ -160,33 +149,4 @@ func TestEachTakesTurnsAndGoesOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	b.rounds(ctx, "what", 2, func() { t.Error("ran although it was stopped") })
-}
-
-func TestProcess(t *testing.T) {
-	p, err := launch(command{argv: []string{"/bin/sh", "-c", `trap 'echo "$GREETING"; exit' INT; echo no >&2; while :; do sleep 0.01; done`}, env: []string{"GREETING=@: 5"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.close()
-	for deadline := time.Now().Add(10 * time.Second); p.said().Error() != `it said "no"` && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
-	if _, err := p.interrupt(10 * time.Second); err != nil {
-		t.Fatal(err)
-	}
-	if got := counted(p.output()); got != 5 || p.written() == 0 {
-		t.Errorf("it has written %d bytes that count %d", p.written(), got)
-	}
-	if p.total() <= 0 {
-		t.Error("it used no CPU time")
-	}
-	if err := p.attached(1); err == nil || !strings.Contains(err.Error(), `it said "no"`) {
-		t.Errorf("got %v, want that it ended, and what it said", err)
-	}
-}
-
-func TestLaunchRefuses(t *testing.T) {
-	if _, err := launch(command{argv: []string{"/nonexistent/tool"}}); err == nil {
-		t.Error("a missing tool is no error")
-	}
 }

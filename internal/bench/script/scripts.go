@@ -9,7 +9,7 @@ import (
 // bpftrace 0.17, bpftrace 0.27 and sonde all take; $1 is the process to watch.
 type script struct {
 	key, text string
-	object    string // of reference/, without .bpf.c; "" for none
+	object    string // of the reference, without .bpf.c; "" for none
 	probes    int
 }
 

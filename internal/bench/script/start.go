@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
 
-	"sonde/internal/bench/measure"
 	"sonde/internal/bench/traced"
 )
 
@@ -21,44 +19,13 @@ func (b *Bench) start(ctx context.Context) {
 
 func (b *Bench) started(tool Tool) error {
 	b.tags++
-	tag := fmt.Sprintf("sondebench%dx%dx", os.Getpid(), b.tags)
-	if err := b.caller.Mark(tag); err != nil {
-		return err
-	}
-	marking := true
-	rest := func() error {
-		if !marking {
-			return nil
-		}
-		marking = false
-		return b.caller.Rest()
-	}
-	defer func() { _ = rest() }()
 	c := b.command(tool, opens, b.caller.PID)
-	session, err := traced.Start(traced.Command{Root: c.root, Argv: c.argv}, tag)
+	up, err := traced.Up(traced.Command{Root: c.Root, Argv: c.Argv}, b.caller, fmt.Sprintf("sondebench%dx%dx", os.Getpid(), b.tags), patience)
 	if err != nil {
 		return err
 	}
-	defer session.Kill()
-	first, err := session.First(patience)
-	if err != nil {
-		return err
-	}
-	used, err := measure.CPUTime(session.PID)
-	if err != nil {
-		return err
-	}
-	if err := rest(); err != nil {
-		return err
-	}
-	time.Sleep(pause)
-	peak, err := measure.PeakRSS(session.PID)
-	if err != nil {
-		return err
-	}
-	b.Results.Add("start.first", tool.Key, ms(first.Sub(session.Started)))
-	b.Results.Add("start.cpu", tool.Key, ms(used))
-	b.Results.Add("start.rss", tool.Key, float64(peak)/mib)
-	_, err = session.Stop()
-	return err
+	b.Results.Add("start.first", tool.Key, ms(up.First))
+	b.Results.Add("start.cpu", tool.Key, ms(up.CPU))
+	b.Results.Add("start.rss", tool.Key, float64(up.Peak)/mib)
+	return nil
 }

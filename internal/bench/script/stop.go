@@ -3,6 +3,8 @@ package script
 import (
 	"context"
 	"fmt"
+
+	"sonde/internal/bench/process"
 )
 
 // stopCalls are made to see that a tool is attached.
@@ -12,23 +14,23 @@ const stopCalls = 1000
 func (b *Bench) stop(ctx context.Context) {
 	b.rounds(ctx, "run-stop", b.Rounds, func() {
 		b.each(ctx, "run-stop", everyEntry, func(tool Tool) error {
-			p, err := launch(b.command(tool, everyEntry, b.caller.PID))
+			p, err := process.Launch(b.command(tool, everyEntry, b.caller.PID))
 			if err != nil {
 				return err
 			}
-			defer p.close()
-			if err := p.settled(); err != nil {
+			defer p.Close()
+			if err := p.Settled(); err != nil {
 				return err
 			}
 			if _, err := b.caller.Parents(1, stopCalls); err != nil {
 				return err
 			}
-			took, err := p.interrupt(patience)
+			took, err := p.Interrupt(patience)
 			if err != nil {
 				return err
 			}
-			if seen := counted(p.output()); seen < stopCalls {
-				return fmt.Errorf("it counted %d of at least %d calls: %w", seen, stopCalls, p.said())
+			if seen := counted(p.Output()); seen < stopCalls {
+				return fmt.Errorf("it counted %d of at least %d calls: %w", seen, stopCalls, p.Said())
 			}
 			b.Results.Add("stop.wall", tool.Key, ms(took))
 			return nil

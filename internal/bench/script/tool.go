@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"sonde/internal/bench/peers"
+	"sonde/internal/bench/process"
 	"sonde/internal/bench/report"
 )
 
@@ -84,11 +85,11 @@ func (t Tool) can(s script) bool {
 }
 
 // command is how to start a tool with a script that watches a process.
-func (b *Bench) command(t Tool, s script, pid int) command {
+func (b *Bench) command(t Tool, s script, pid int) process.Command {
 	if t.Reference {
-		return command{argv: []string{b.reference.loader, b.reference.object(s.object), strconv.Itoa(pid)}}
+		return b.reference.Command(s.object, pid)
 	}
-	return command{root: b.root(t), argv: slices.Concat(t.Argv, []string{"-e", s.text, strconv.Itoa(pid)})}
+	return process.Command{Root: b.root(t), Argv: slices.Concat(t.Argv, []string{"-e", s.text, strconv.Itoa(pid)})}
 }
 
 // root is the root directory a tool lives in, "" for this machine's own.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sonde/internal/bench/measure"
 )
 
 const (
@@ -67,7 +69,7 @@ func (w *watch) keep(piece []byte) {
 func (w *watch) line(line []byte, at time.Time) {
 	number, ok := markNumber(line, w.tag)
 	if !ok {
-		if w.kept < maxOther && speaksOfLoss(line) {
+		if w.kept < maxOther && measure.SpeaksOfLoss(line) {
 			w.remarks = append(w.remarks, string(line))
 			w.kept += len(line)
 		}
@@ -83,12 +85,6 @@ func (w *watch) line(line []byte, at time.Time) {
 		w.firstAt = at
 		close(w.first)
 	}
-}
-
-// speaksOfLoss tells "Lost 12 events" and "Possibly lost 12 samples" from the records of commands with such words.
-func speaksOfLoss(line []byte) bool {
-	line = bytes.TrimPrefix(bytes.ToLower(line), []byte("possibly "))
-	return bytes.HasPrefix(line, []byte("lost "))
 }
 
 // markNumber finds "TAG-NUMBER" in a line. The tag alone, as in the command line of a workload, is no mark.

@@ -35,12 +35,6 @@ const (
 	marks                  // openat of TAG-0, TAG-1, ... every half millisecond, until the next job
 )
 
-// Slice is what a number of calls took.
-type Slice struct {
-	Calls     int
-	Wall, CPU time.Duration // CPU is that of the calling thread alone
-}
-
 // answer is what a Caller is told: the slices of a job, or why there are none.
 type answer struct {
 	Slices []Slice

@@ -1,4 +1,6 @@
-package script
+// Package reference is programs in C, by clang -O2 and libbpf, that do what a measured tool has to do, or nothing at all:
+// what a program costs in the kernel is told beside theirs. It runs the compiler, and writes in the folder it is given.
+package reference
 
 import (
 	"bytes"
@@ -9,30 +11,38 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+
+	"sonde/internal/bench/process"
 )
 
-//go:embed reference
+//go:embed programs
 var sources embed.FS
 
 // compiler is what the reference is compiled with, as the project's own BPF programs are.
 const compiler = "clang-14"
 
-// reference is the programs in C, compiled.
-type reference struct {
-	loader string
-	dir    string
+// Reference is the programs in C, compiled.
+type Reference struct {
+	Loader string
+	Dir    string
 }
 
-func (r reference) object(name string) string { return filepath.Join(r.dir, name+".o") }
+func (r Reference) object(name string) string { return filepath.Join(r.Dir, name+".o") }
 
-// buildReference compiles all of reference/ into a folder.
-func buildReference(ctx context.Context, dir string) (reference, error) {
-	r := reference{loader: filepath.Join(dir, "loader"), dir: dir}
+// Command starts the program NAME.bpf.c for one process.
+func (r Reference) Command(name string, pid int) process.Command {
+	return process.Command{Argv: []string{r.Loader, r.object(name), strconv.Itoa(pid)}}
+}
+
+// Build compiles all programs into a folder.
+func Build(ctx context.Context, dir string) (Reference, error) {
+	r := Reference{Loader: filepath.Join(dir, "loader"), Dir: dir}
 	if err := os.CopyFS(dir, sources); err != nil {
 		return r, err
 	}
-	from := filepath.Join(dir, "reference")
+	from := filepath.Join(dir, "programs")
 	programs, err := filepath.Glob(filepath.Join(from, "*.bpf.c"))
 	if err != nil {
 		return r, err
@@ -43,7 +53,7 @@ func buildReference(ctx context.Context, dir string) (reference, error) {
 			return r, err
 		}
 	}
-	return r, compile(ctx, "-O2", "-Wall", "-Werror", filepath.Join(from, "loader.c"), "-o", r.loader, "-lbpf")
+	return r, compile(ctx, "-O2", "-Wall", "-Werror", filepath.Join(from, "loader.c"), "-o", r.Loader, "-lbpf")
 }
 
 func compile(ctx context.Context, args ...string) error {
