@@ -214,7 +214,8 @@ func linkDescriptor(c io.Closer) (int, bool) {
 	return int(fd), ok
 }
 
-// PinBytes keeps some bytes (at most 4 MiB less a page) beside what else is pinned, in a map of their own.
+// PinBytes keeps some bytes (at most 4 MiB less a page) beside what else is pinned, in a map of their own, in place of those
+// that it kept under that name before.
 func (d *PinDir) PinBytes(name string, data []byte) error {
 	m, err := ebpf.NewMap(&ebpf.MapSpec{
 		Type: ebpf.Array, KeySize: 4, ValueSize: uint32(len(data)+7) &^ 7, MaxEntries: 1,
@@ -226,8 +227,18 @@ func (d *PinDir) PinBytes(name string, data []byte) error {
 	if err := m.Put(uint32(0), append(data[:len(data):len(data)], make([]byte, -len(data)&7)...)); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return d.pin(pinName(name), m.FD())
+	// Pinned beside the old one and moved there, so that at every moment one of the two is seen.
+	pin := pinName(name)
+	if err := d.pin(pin+newPin, m.FD()); err != nil {
+		return err
+	}
+	if err := unix.Renameat(d.fd, pin+newPin, d.fd, pin); err != nil {
+		return fmt.Errorf("%s/%s: %w", d.path, pin, err)
+	}
+	return nil
 }
+
+const newPin = "_new"
 
 // Map opens a map that was pinned. It is the caller's to close.
 func (d *PinDir) Map(name string) (*ebpf.Map, error) {

@@ -90,6 +90,12 @@ func TestKernelPin(t *testing.T) {
 			t.Errorf("%d bytes come back as %d: %v", len(text), len(got), err)
 		}
 	}
+	if err := dir.PinBytes("t1", []byte("another")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := dir.Bytes("t1"); err != nil || strings.TrimRight(string(got), "\x00") != "another" {
+		t.Errorf("replaced by %q: %v", got, err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
