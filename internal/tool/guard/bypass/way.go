@@ -94,6 +94,7 @@ func (o Outcome) String() string { return outcomeNames[o] }
 type Result struct {
 	Way     *Way
 	Shape   Shape
+	Place   string // of a Survey: the kind of the file system
 	Outcome Outcome
 	Errno   syscall.Errno // of Refused
 	Why     string        // of Impossible and Outside
