@@ -262,52 +262,64 @@ func (d *PinDir) Bytes(name string) ([]byte, error) {
 	return m.LookupBytes(uint32(0))
 }
 
-// Place is where a 64-bit global variable of programs lies: in which map, and how far from its start.
+// Place is where a global variable of programs lies: in which map, how far from its start, and how many bytes it has.
 type Place struct {
-	Map    string
-	Offset uint32
+	Map          string
+	Offset, Size uint32
 }
 
-// PlaceOf says where a variable lies, so that it can be read once it is pinned.
-func (s *Session) PlaceOf(variable string) (Place, error) {
-	v := s.spec.Collection.Variables[variable]
-	if v == nil {
-		return Place{}, fmt.Errorf("%s: no variable %q", s.spec.Name, variable)
+// Places says where the variables that are numbers lie, so that they can be read once they are pinned.
+func (s *Session) Places() map[string]Place {
+	places := make(map[string]Place)
+	for name, v := range s.spec.Collection.Variables {
+		if v.Size() == 4 || v.Size() == 8 {
+			places[name] = Place{v.SectionName, v.Offset, v.Size()}
+		}
 	}
-	if v.Size() != 8 {
-		return Place{}, fmt.Errorf("%s: variable %q has %d bytes", s.spec.Name, variable, v.Size())
-	}
-	return Place{v.SectionName, v.Offset}, nil
+	return places
 }
 
 // Word reads a variable of pinned programs.
 func (d *PinDir) Word(at Place) (n uint64, err error) {
-	err = d.word(at, func(p *uint64) { n = *p })
+	err = d.word(at, unix.PROT_READ, func(p unsafe.Pointer) {
+		if at.Size == 4 {
+			n = uint64(*(*uint32)(p))
+		} else {
+			n = *(*uint64)(p)
+		}
+	})
 	return n, err
 }
 
 // SetWord writes a variable of pinned programs.
 func (d *PinDir) SetWord(at Place, n uint64) error {
-	return d.word(at, func(p *uint64) { *p = n })
+	return d.word(at, unix.PROT_READ|unix.PROT_WRITE, func(p unsafe.Pointer) {
+		if at.Size == 4 {
+			*(*uint32)(p) = uint32(n)
+		} else {
+			*(*uint64)(p) = n
+		}
+	})
 }
 
-// word maps the page of a variable: programs write to its neighbours meanwhile.
-func (d *PinDir) word(at Place, do func(*uint64)) error {
+// word maps the value that a variable is in: programs write to its neighbours meanwhile.
+func (d *PinDir) word(at Place, protection int, do func(unsafe.Pointer)) error {
 	m, err := d.Map(at.Map)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	if at.Offset%8 != 0 || m.ValueSize() < 8 || at.Offset > m.ValueSize()-8 || m.Type() != ebpf.Array || m.MaxEntries() != 1 {
+	fits := (at.Size == 4 || at.Size == 8) && at.Offset%at.Size == 0 && m.ValueSize() >= at.Size && at.Offset <= m.ValueSize()-at.Size
+	if !fits || m.Type() != ebpf.Array || m.MaxEntries() != 1 {
 		return fmt.Errorf("%s/%s: not what sonde pins there", d.path, pinName(at.Map))
 	}
 	page := os.Getpagesize()
 	size := (int(m.ValueSize()) + page - 1) &^ (page - 1)
-	mem, err := unix.Mmap(m.FD(), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	mem, err := unix.Mmap(m.FD(), 0, size, protection, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("%s/%s: %w", d.path, pinName(at.Map), err)
 	}
 	defer func() { _ = unix.Munmap(mem) }()
-	do((*uint64)(unsafe.Pointer(&mem[at.Offset])))
+	do(unsafe.Pointer(&mem[at.Offset]))
 	return nil
 }

@@ -100,7 +100,7 @@ func TestKernelPin(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	at := attach.Place{Map: "seen", Offset: 8}
+	at := attach.Place{Map: "seen", Offset: 8, Size: 8}
 	count := func() uint64 {
 		t.Helper()
 		if err := exec.Command("/bin/true").Run(); err != nil {
@@ -122,7 +122,7 @@ func TestKernelPin(t *testing.T) {
 	if n := count(); n <= other {
 		t.Errorf("%d after the count was set to %d", n, uint64(other))
 	}
-	for _, bad := range []attach.Place{{Map: "seen", Offset: 16}, {Map: "seen", Offset: 4}, {Map: "none"}} {
+	for _, bad := range []attach.Place{{Map: "seen", Offset: 16, Size: 8}, {Map: "seen", Offset: 4, Size: 8}, {Map: "seen"}, {Map: "none", Size: 8}} {
 		if _, err := dir.Word(bad); err == nil {
 			t.Errorf("a word at %v", bad)
 		}
