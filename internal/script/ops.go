@@ -28,7 +28,8 @@ const (
 	opLiteral opKind = iota
 	opNumber         // size bytes at off
 	opChar
-	opString // %s of a string
+	opTail   // %s of a string in the tail, as wide as it is
+	opString // %s of any other
 	opText   // %s of anything else
 	opBytes  // %r
 	opBytesX // %rx
@@ -103,6 +104,9 @@ func newOp(it *format.Item, f *field) (op, error) {
 		switch f.t.Kind {
 		case types.String:
 			o.kind = opString
+			if f.tail >= 0 && o.width == 0 {
+				o.kind, o.off = opTail, int32(f.tail)
+			}
 		case types.Int:
 			o.verb, o.bytes = 'u', 8
 			if f.t.Signed {
@@ -134,9 +138,20 @@ func isNumber(t *types.Type) bool {
 // run appends what the site's format makes of the record.
 func (r *Runner) run(dst []byte, s *site, body []byte) []byte {
 	for i := range s.ops {
-		if o := &s.ops[i]; o.kind == opLiteral {
-			dst = append(dst, o.lit...)
-		} else {
+		switch o := &s.ops[i]; o.kind {
+		case opLiteral:
+			if len(o.lit) == 1 {
+				dst = append(dst, o.lit[0])
+			} else {
+				dst = append(dst, o.lit...)
+			}
+		case opTail:
+			if t := &r.tails[o.off]; r.plain && !t.cut {
+				dst = append(dst, body[t.from:t.to]...)
+			} else {
+				dst = r.appendString(dst, body[t.from:t.to], t.cut)
+			}
+		default:
 			dst = r.step(dst, o, body)
 		}
 	}
@@ -151,9 +166,7 @@ func (r *Runner) step(dst []byte, o *op, body []byte) []byte {
 		dst = appendNumber(dst, o, load(body[o.off:], o.size, o.sign))
 	case opChar:
 		dst = append(dst, byte(load(body[o.off:], o.size, false)))
-	case opString:
-		dst = r.appendFieldText(dst, o.field, body)
-	case opText:
+	case opString, opText:
 		dst = r.appendFieldText(dst, o.field, body)
 	case opBytes:
 		dst = appendPrintable(dst, r.content(o.field, body))

@@ -20,7 +20,8 @@ type Runner struct {
 	sites []site
 
 	buf, text []byte // of the record at hand: what is written, and a text to be quoted
-	tails     []tail
+	tails     []tail // as many as any site has
+	plain     bool   // what is traced commands no terminal, or JSON quotes it
 	table     stream.Table
 	sorter    sorter
 	symbols   symbols
@@ -51,7 +52,7 @@ func New(p *compile.Program, env Env) (*Runner, error) {
 	if env.System == nil {
 		env.System = runShell
 	}
-	r := &Runner{p: p, env: env, symbols: symbols{from: env.Symbols}, users: users{find: env.User}}
+	r := &Runner{p: p, env: env, plain: !env.Terminal || env.JSON, symbols: symbols{from: env.Symbols}, users: users{find: env.User}}
 	for _, f := range p.Formats {
 		r.clocks = append(r.clocks, clock{loc: env.Location, format: f, nanos: true})
 	}
@@ -61,6 +62,9 @@ func New(p *compile.Program, env Env) (*Runner, error) {
 			return nil, fmt.Errorf("site %d of the compiled script: %w", i, err)
 		}
 		r.sites = append(r.sites, s)
+		if more := len(s.tailed) - len(r.tails); more > 0 {
+			r.tails = append(r.tails, make([]tail, more)...)
+		}
 	}
 	for i := range p.Maps {
 		m := &p.Maps[i]

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"sonde/internal/compile"
 	"sonde/internal/compile/check"
@@ -17,9 +18,9 @@ type site struct {
 	*compile.Site
 	fixed  int // bytes a record's body has at least
 	fields []field
-	tailed []int // which fields lie in the tail, in order
-	ops    []op  // of a format
-	clock  clock // of time()
+	tailed []tailed // the fields that lie in the tail, in order
+	ops    []op     // of a format
+	clock  clock    // of time()
 	m      *compile.Map
 }
 
@@ -29,6 +30,12 @@ type field struct {
 	off      int
 	tail     int // number among those in the tail, -1 for others
 	constant []byte
+}
+
+// tailed is a field in the tail.
+type tailed struct {
+	off  int // of the word with its length
+	full int // its length without its NUL when it was cut, -1 where that is not known
 }
 
 // tail is where a string lies in the body of the record at hand, without its NUL.
@@ -52,7 +59,11 @@ func (r *Runner) newSite(in *compile.Site) (site, error) {
 			return s, fmt.Errorf("field %d: %w", i, err)
 		}
 		if f.tail >= 0 {
-			s.tailed = append(s.tailed, i)
+			t := tailed{f.off, -1}
+			if f.t.Size == r.p.Config.MaxStrlen {
+				t.full = f.t.Size - 1
+			}
+			s.tailed = append(s.tailed, t)
 		}
 		s.fields = append(s.fields, f)
 	}
@@ -109,25 +120,42 @@ func constant(c *check.Const, size int) []byte {
 }
 
 // findTails finds the strings that follow the fixed part; false if the record is too short for them.
+//
+// Each tail is written where it stays: one that is made elsewhere is copied right after it was written in smaller pieces, for
+// which the processor has to wait.
 func (r *Runner) findTails(s *site, body []byte) bool {
-	r.tails = r.tails[:0]
 	at := s.fixed
-	for _, i := range s.tailed {
-		word := binary.LittleEndian.Uint32(body[s.fields[i].off:])
-		n := int(word)
+	for i := range s.tailed {
+		in, out := &s.tailed[i], &r.tails[i]
+		n := int(binary.LittleEndian.Uint32(body[in.off:]))
 		if n > len(body)-at {
 			return false
 		}
-		size := s.fields[i].t.Size
+		out.from, out.to, out.sent = at, at+n, n > 0
+		out.cut = false
 		// What fills its place was cut if that is all str() reads; comm[16] may just be as long.
-		to, cut := at+n, false
-		if end := bytes.IndexByte(body[at:to], 0); end >= 0 {
-			to, cut = at+end, end > 0 && end == size-1 && size == r.p.Config.MaxStrlen
+		if end := indexNUL(body[at : at+n]); end >= 0 {
+			out.to, out.cut = at+end, end > 0 && end == in.full
 		}
-		r.tails = append(r.tails, tail{at, to, n > 0, cut})
 		at += n
 	}
 	return true
+}
+
+// indexNUL is the index of the first NUL, or -1. Most strings are short: the first words are looked at in place.
+func indexNUL(b []byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	at := 0
+	for ; at < 16 && at+8 <= len(b); at += 8 {
+		word := binary.LittleEndian.Uint64(b[at:])
+		if nul := (word - ones) &^ word & tops; nul != 0 { // the lowest bit is that of the first
+			return at + bits.TrailingZeros64(nul)/8
+		}
+	}
+	if end := bytes.IndexByte(b[at:], 0); end >= 0 {
+		return at + end
+	}
+	return -1
 }
 
 // bytes are those of a field in the record at hand.

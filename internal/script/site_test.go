@@ -1,6 +1,7 @@
 package script
 
 import (
+	"bytes"
 	ejson "encoding/json"
 	"errors"
 	"fmt"
@@ -440,6 +441,27 @@ func TestCgroupsAreKept(t *testing.T) {
 		}
 		if asked != want {
 			t.Errorf("asked %d times, want %d", asked, want)
+		}
+	}
+}
+
+func TestIndexNUL(t *testing.T) {
+	for length := range 40 {
+		for at := range length + 1 {
+			b := bytes.Repeat([]byte{0x80}, length)
+			for i := range b {
+				b[i] += byte(i % 2 * 0x81) // 0x80 and 0x01, which are next to a NUL in what is computed
+			}
+			want := -1
+			for i := at; i < length; i += 3 {
+				b[i] = 0
+			}
+			if at < length {
+				want = at
+			}
+			if got := indexNUL(b); got != want {
+				t.Errorf("% x: got %d, want %d", b, got, want)
+			}
 		}
 	}
 }

@@ -60,10 +60,10 @@ func (r *Runner) appendString(dst, text []byte, cut bool) []byte {
 
 // appendForeign appends bytes that come from what is traced.
 func (r *Runner) appendForeign(dst, text []byte) []byte {
-	if r.env.Terminal && !r.env.JSON { // JSON quotes them anyway
-		return print.AppendVisible(dst, text)
+	if r.plain {
+		return append(dst, text...)
 	}
-	return append(dst, text...)
+	return print.AppendVisible(dst, text)
 }
 
 // appendText appends a value as text. b has at least t.Size bytes.

@@ -81,8 +81,8 @@ func BenchmarkCiliumReadInto(b *testing.B) {
 			if err := peer.ReadInto(&rec); err != nil {
 				b.Fatal(err)
 			}
-			got, ok := decode(rec.RawSample)
-			if !ok {
+			var got prog.Record
+			if !decode(&got, rec.RawSample) {
 				b.Fatal("malformed")
 			}
 			sink += got.Seq + uint64(got.Body[0])
@@ -105,8 +105,8 @@ func BenchmarkCiliumRead(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			got, ok := decode(rec.RawSample)
-			if !ok {
+			var got prog.Record
+			if !decode(&got, rec.RawSample) {
 				b.Fatal("malformed")
 			}
 			sink += got.Seq + uint64(got.Body[0])

@@ -52,6 +52,7 @@ func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 		return 0, fmt.Errorf("%w: written up to %d, read up to %d, %d bytes long", ErrCorrupt, end, r.pos, size)
 	}
 	published, since := r.pos, 0
+	var rec prog.Record
 	for r.pos != end && err == nil {
 		at := r.pos & (size - 1)
 		if err = r.need(at, at+wordSize); err != nil {
@@ -75,7 +76,7 @@ func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 			if body, err = r.body(at+wordSize, length); err != nil {
 				break
 			}
-			if rec, ok := decode(body); ok {
+			if decode(&rec, body) {
 				n++
 				err = f(rec)
 			} else {
@@ -130,19 +131,21 @@ func (r *ring) pending() int {
 }
 
 // decode splits off struct record_header. A record may be shorter than its reservation, never longer.
-func decode(b []byte) (prog.Record, bool) {
+//
+// It fills in what rec points to: a record that is returned is copied right after it was written in smaller pieces, for
+// which the processor has to wait.
+func decode(rec *prog.Record, b []byte) bool {
 	if len(b) < HeaderSize {
-		return prog.Record{}, false
+		return false
 	}
 	size := binary.NativeEndian.Uint32(b[4:])
 	if size < HeaderSize || uint64(size) > uint64(len(b)) {
-		return prog.Record{}, false
+		return false
 	}
-	return prog.Record{
-		Type: binary.NativeEndian.Uint16(b[0:]),
-		CPU:  binary.NativeEndian.Uint16(b[2:]),
-		Seq:  binary.NativeEndian.Uint64(b[8:]),
-		Time: binary.NativeEndian.Uint64(b[16:]),
-		Body: b[HeaderSize:size:size],
-	}, true
+	rec.Type = binary.NativeEndian.Uint16(b[0:])
+	rec.CPU = binary.NativeEndian.Uint16(b[2:])
+	rec.Seq = binary.NativeEndian.Uint64(b[8:])
+	rec.Time = binary.NativeEndian.Uint64(b[16:])
+	rec.Body = b[HeaderSize:size:size]
+	return true
 }
