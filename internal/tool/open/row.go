@@ -12,6 +12,7 @@ var extra = []prog.Field{
 	{Key: "full", Kind: prog.Text, Doc: "the absolute path: of the file reached, else of what was asked for", Extra: true},
 	{Key: "fd", Kind: prog.Int, Doc: "the descriptor, -1 where there is none", Extra: true},
 	{Key: "perm", Kind: prog.Text, Doc: "mode in octal", Extra: true},
+	{Key: "oflags", Kind: prog.Uint, Doc: "flags as a number", Extra: true},
 	{Key: "ppid", Kind: prog.Uint, Doc: "process id of the parent", Extra: true},
 	{Key: "how", Kind: prog.Text, Doc: "the system call; or io_uring, exec, kernel", Extra: true},
 	{Key: "marks", Kind: prog.Symbols, Doc: "created, deleted, detached (in no directory), compat (32-bit), untimed, *_cut (too long), no_*", Extra: true},
@@ -22,6 +23,7 @@ const (
 	xFull = iota
 	xFD
 	xPerm
+	xOFlags
 	xPPID
 	xHow
 	xMarks
@@ -67,6 +69,7 @@ func (m *rowMaker) make(e *fileevent.Event) *prog.Row {
 		m.perm = strconv.AppendUint(append(m.perm, '0'), uint64(e.Mode), 8)
 	}
 	v[xPerm] = prog.Value{Bytes: m.perm, Null: len(m.perm) == 0}
+	v[xOFlags] = prog.Value{Num: int64(e.Flags)}
 	v[xPPID] = prog.Value{Num: int64(e.PPID), Null: e.PPID == 0}
 	v[xHow] = prog.Value{Bytes: howText(e.How), Null: e.How == 0}
 	m.marks = e.Marks.AppendNames(m.marks[:0])

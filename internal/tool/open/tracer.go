@@ -26,6 +26,7 @@ type Cgroups interface {
 type Show struct {
 	Sink      print.Sink
 	Comm      func(comm []byte) bool // nil: all
+	TID       uint32                 // of one thread only; 0: all
 	Paths     *Globs                 // nil: all
 	Unique    bool                   // of each process, each path once
 	Count     uint64                 // stop after so many; 0: never
@@ -104,6 +105,9 @@ func (t *Tracer) Record(r prog.Record) error {
 
 // wanted says whether an event is to be shown, as far as its order does not matter for that.
 func (t *Tracer) wanted(e *fileevent.Event) bool {
+	if t.show.TID != 0 && e.TID != t.show.TID {
+		return false
+	}
 	if t.show.Comm != nil && !t.show.Comm(e.Comm()) {
 		return false
 	}
