@@ -131,6 +131,7 @@ struct open_how {
 struct open_flags {
 	int open_flag;
 	unsigned short mode;
+	int lookup_flags;
 };
 
 struct filename {

@@ -26,6 +26,23 @@ const (
 	bpfMapTargetCgroups     = "target_cgroups"
 	bpfMapTargetPids        = "target_pids"
 	bpfMapTargetTree        = "target_tree"
+	bpfProgEventEnter2      = "event_enter2"
+	bpfProgEventEnter3      = "event_enter3"
+	bpfProgEventEnter4      = "event_enter4"
+	bpfProgEventExit        = "event_exit"
+	bpfProgExecCommit       = "exec_commit"
+	bpfProgFentryCall       = "fentry_call"
+	bpfProgFentryHandle     = "fentry_handle"
+	bpfProgFentryInner      = "fentry_inner"
+	bpfProgFexitHandle      = "fexit_handle"
+	bpfProgFexitInner       = "fexit_inner"
+	bpfProgFexitOpenat2     = "fexit_openat2"
+	bpfProgFexitSecurity    = "fexit_security"
+	bpfProgKprobeExit       = "kprobe_exit"
+	bpfProgKprobeInner      = "kprobe_inner"
+	bpfProgKprobeOpen       = "kprobe_open"
+	bpfProgKprobeOpenat2    = "kprobe_openat2"
+	bpfProgKretprobeInner   = "kretprobe_inner"
 	bpfProgOpenAbandon      = "open_abandon"
 	bpfProgRawEnter         = "raw_enter"
 	bpfProgRawExit          = "raw_exit"
@@ -36,6 +53,7 @@ const (
 	bpfVarAnyBits           = "any_bits"
 	bpfVarClosing           = "closing"
 	bpfVarInFlight          = "in_flight"
+	bpfVarInnerCompat       = "inner_compat"
 	bpfVarTargetCgroupCount = "target_cgroup_count"
 	bpfVarTargetLive        = "target_live"
 	bpfVarTargetMode        = "target_mode"
@@ -91,11 +109,28 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	OpenAbandon *ebpf.ProgramSpec `ebpf:"open_abandon"`
-	RawEnter    *ebpf.ProgramSpec `ebpf:"raw_enter"`
-	RawExit     *ebpf.ProgramSpec `ebpf:"raw_exit"`
-	TargetExit  *ebpf.ProgramSpec `ebpf:"target_exit"`
-	TargetFork  *ebpf.ProgramSpec `ebpf:"target_fork"`
+	EventEnter2    *ebpf.ProgramSpec `ebpf:"event_enter2"`
+	EventEnter3    *ebpf.ProgramSpec `ebpf:"event_enter3"`
+	EventEnter4    *ebpf.ProgramSpec `ebpf:"event_enter4"`
+	EventExit      *ebpf.ProgramSpec `ebpf:"event_exit"`
+	ExecCommit     *ebpf.ProgramSpec `ebpf:"exec_commit"`
+	FentryCall     *ebpf.ProgramSpec `ebpf:"fentry_call"`
+	FentryHandle   *ebpf.ProgramSpec `ebpf:"fentry_handle"`
+	FentryInner    *ebpf.ProgramSpec `ebpf:"fentry_inner"`
+	FexitHandle    *ebpf.ProgramSpec `ebpf:"fexit_handle"`
+	FexitInner     *ebpf.ProgramSpec `ebpf:"fexit_inner"`
+	FexitOpenat2   *ebpf.ProgramSpec `ebpf:"fexit_openat2"`
+	FexitSecurity  *ebpf.ProgramSpec `ebpf:"fexit_security"`
+	KprobeExit     *ebpf.ProgramSpec `ebpf:"kprobe_exit"`
+	KprobeInner    *ebpf.ProgramSpec `ebpf:"kprobe_inner"`
+	KprobeOpen     *ebpf.ProgramSpec `ebpf:"kprobe_open"`
+	KprobeOpenat2  *ebpf.ProgramSpec `ebpf:"kprobe_openat2"`
+	KretprobeInner *ebpf.ProgramSpec `ebpf:"kretprobe_inner"`
+	OpenAbandon    *ebpf.ProgramSpec `ebpf:"open_abandon"`
+	RawEnter       *ebpf.ProgramSpec `ebpf:"raw_enter"`
+	RawExit        *ebpf.ProgramSpec `ebpf:"raw_exit"`
+	TargetExit     *ebpf.ProgramSpec `ebpf:"target_exit"`
+	TargetFork     *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -123,6 +158,7 @@ type bpfVariableSpecs struct {
 	AnyBits           *ebpf.VariableSpec `ebpf:"any_bits"`
 	Closing           *ebpf.VariableSpec `ebpf:"closing"`
 	InFlight          *ebpf.VariableSpec `ebpf:"in_flight"`
+	InnerCompat       *ebpf.VariableSpec `ebpf:"inner_compat"`
 	TargetCgroupCount *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.VariableSpec `ebpf:"target_live"`
 	TargetMode        *ebpf.VariableSpec `ebpf:"target_mode"`
@@ -192,6 +228,7 @@ type bpfVariables struct {
 	AnyBits           *ebpf.Variable `ebpf:"any_bits"`
 	Closing           *ebpf.Variable `ebpf:"closing"`
 	InFlight          *ebpf.Variable `ebpf:"in_flight"`
+	InnerCompat       *ebpf.Variable `ebpf:"inner_compat"`
 	TargetCgroupCount *ebpf.Variable `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.Variable `ebpf:"target_live"`
 	TargetMode        *ebpf.Variable `ebpf:"target_mode"`
@@ -209,15 +246,49 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	OpenAbandon *ebpf.Program `ebpf:"open_abandon"`
-	RawEnter    *ebpf.Program `ebpf:"raw_enter"`
-	RawExit     *ebpf.Program `ebpf:"raw_exit"`
-	TargetExit  *ebpf.Program `ebpf:"target_exit"`
-	TargetFork  *ebpf.Program `ebpf:"target_fork"`
+	EventEnter2    *ebpf.Program `ebpf:"event_enter2"`
+	EventEnter3    *ebpf.Program `ebpf:"event_enter3"`
+	EventEnter4    *ebpf.Program `ebpf:"event_enter4"`
+	EventExit      *ebpf.Program `ebpf:"event_exit"`
+	ExecCommit     *ebpf.Program `ebpf:"exec_commit"`
+	FentryCall     *ebpf.Program `ebpf:"fentry_call"`
+	FentryHandle   *ebpf.Program `ebpf:"fentry_handle"`
+	FentryInner    *ebpf.Program `ebpf:"fentry_inner"`
+	FexitHandle    *ebpf.Program `ebpf:"fexit_handle"`
+	FexitInner     *ebpf.Program `ebpf:"fexit_inner"`
+	FexitOpenat2   *ebpf.Program `ebpf:"fexit_openat2"`
+	FexitSecurity  *ebpf.Program `ebpf:"fexit_security"`
+	KprobeExit     *ebpf.Program `ebpf:"kprobe_exit"`
+	KprobeInner    *ebpf.Program `ebpf:"kprobe_inner"`
+	KprobeOpen     *ebpf.Program `ebpf:"kprobe_open"`
+	KprobeOpenat2  *ebpf.Program `ebpf:"kprobe_openat2"`
+	KretprobeInner *ebpf.Program `ebpf:"kretprobe_inner"`
+	OpenAbandon    *ebpf.Program `ebpf:"open_abandon"`
+	RawEnter       *ebpf.Program `ebpf:"raw_enter"`
+	RawExit        *ebpf.Program `ebpf:"raw_exit"`
+	TargetExit     *ebpf.Program `ebpf:"target_exit"`
+	TargetFork     *ebpf.Program `ebpf:"target_fork"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.EventEnter2,
+		p.EventEnter3,
+		p.EventEnter4,
+		p.EventExit,
+		p.ExecCommit,
+		p.FentryCall,
+		p.FentryHandle,
+		p.FentryInner,
+		p.FexitHandle,
+		p.FexitInner,
+		p.FexitOpenat2,
+		p.FexitSecurity,
+		p.KprobeExit,
+		p.KprobeInner,
+		p.KprobeOpen,
+		p.KprobeOpenat2,
+		p.KretprobeInner,
 		p.OpenAbandon,
 		p.RawEnter,
 		p.RawExit,

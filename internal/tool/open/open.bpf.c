@@ -12,7 +12,7 @@
  *   event       the syscalls:* events come only for the calls they are for, but need a program at the entry for the arguments
  *   kprobe      do_sys_openat2 (before 5.6 do_sys_open)
  *   fentry      the same, and do_handle_open
- *   lsm         the hook file_open, or what stands before it
+ *   security    what asks security modules about a file that is opened
  *   inner       do_filp_open (from 7.1 on do_file_open), for opens that are no system call of the family: io_uring, exec
  *   exec        the binary that an exec put in place, where there is no inner
  *
@@ -55,12 +55,33 @@ const volatile __u64 all_bits[2] = {}; /* all bits of one of these are set */
 /* The slots of what is per CPU: one for each program that may be preempted on its CPU by another one. */
 #define AT_CALL 0
 #define AT_INNER 1
-#define SLOTS 2
+#define AT_HANDLE 2
+#define SLOTS 3
 
 #define PATH_MAX 4096
 #define OPEN_DATA (3 * PATH_MAX + 512)
 
+/* What is known of an open when it begins. */
+struct open_args {
+	__u64 time;   /* 0: not seen */
+	__u64 path;   /* its address; 0: it has none */
+	__u64 flags;
+	__u64 how_at; /* of openat2: the address of its struct open_how */
+	__s32 dirfd;
+	__u32 marks;
+	__u16 mode;
+	__u16 how;
+	__u32 kernel_how; /* how_at is not the caller's memory */
+};
+
 struct open_buffer {
+	/* An open that is over, for finish(). */
+	struct open_args a;
+	__s64 ret;
+	__u64 end;
+	__u64 file;        /* what it reached; 0: that is behind the descriptor */
+	__u64 kernel_path; /* path is not the caller's memory */
+	/* What finish() makes of it. */
 	struct file_event r;
 	char data[OPEN_DATA];
 };
@@ -79,7 +100,10 @@ struct {
 #include "path.bpf.h"
 #include "send.bpf.h"
 
-/* Opens under way, by the address of their task; that of an inner open is one more. */
+/* Opens under way, by the address of their task and what of it. */
+#define OF_CALL 0
+#define OF_INNER 1
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 8192);
@@ -133,25 +157,41 @@ int open_abandon(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (!bpf_map_delete_elem(&starts, &key))
 		over();
-	key++;
+	key += OF_INNER;
 	if (!bpf_map_delete_elem(&starts, &key))
 		over();
 	return 0;
 }
 
+/* Starts the description of an open that is over. */
+static __always_inline struct open_buffer *ended(__u32 slot, long ret)
+{
+	struct open_buffer *b;
+	__u32 key = slot; /* the address of slot must not be taken: it has to stay a constant */
+
+	b = bpf_map_lookup_elem(&scratch, &key);
+	if (!b)
+		return 0;
+	b->ret = ret;
+	b->end = bpf_ktime_get_ns();
+	b->file = 0;
+	b->kernel_path = 0;
+	return b;
+}
+
 SEC("raw_tp/sys_enter")
 int raw_enter(struct bpf_raw_tracepoint_args *ctx)
 {
-	long nr = ctx->args[1];
+	long nr = ctx->args[1] & ~NR_X32;
 	struct open_args a = {};
 	struct task_struct *task;
 
-	if (!maybe_open(nr & ~NR_X32))
+	if (!maybe_open(nr) || *(volatile __u64 *)&closing)
 		return 0;
 	task = (struct task_struct *)bpf_get_current_task();
-	a.how = open_family(nr & ~NR_X32, is_compat(task));
-	if (!a.how || *(volatile __u64 *)&closing || !target_match(task))
-		return 0;
+	a.how = open_family(nr, is_compat(task));
+	if (!a.how || !target_match(task))
+		return 0; /* the same number means something else */
 	start_put((__u64)task, &a); /* if the table is full it is shown without its time */
 	return 0;
 }
@@ -160,40 +200,46 @@ SEC("raw_tp/sys_exit")
 int raw_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
-	struct open_args a = {}, begun = {};
+	struct open_args begun = {};
 	struct syscall_args s = {};
 	struct task_struct *task;
-	long ret = ctx->args[1];
+	struct open_buffer *b;
 	bool compat, timed;
-	__u64 end = 0;
+	__u32 how;
 	long nr;
 
-	if (want_failed && ret >= 0)
+	if (want_failed && (long)ctx->args[1] >= 0 && !(want & WANT_TIME))
 		return 0;
 	/* Every return of the host comes by here: out as early as can be. */
 	nr = syscall_number(regs) & ~NR_X32;
 	if (!maybe_open(nr))
 		return 0;
-	end = bpf_ktime_get_ns();
 	task = (struct task_struct *)bpf_get_current_task();
 	compat = is_compat(task);
-	a.how = open_family(nr, compat);
-	if (!a.how)
-		return 0; /* the same number means something else */
+	how = open_family(nr, compat);
+	if (!how)
+		return 0;
 	timed = (want & WANT_TIME) && start_take((__u64)task, &begun);
 	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !target_match(task)))
 		return 0;
-	a.time = begun.time;
-	if (compat)
-		a.marks = FILE_COMPAT;
+	if (want_failed && (long)ctx->args[1] >= 0)
+		goto out;
+	b = ended(AT_CALL, ctx->args[1]);
+	if (!b)
+		goto out;
+	b->a.time = begun.time;
+	b->a.how = how;
+	b->a.marks = compat ? FILE_COMPAT : 0;
+	b->a.mode = 0;
+	b->a.kernel_how = 0;
 	syscall_args(&s, regs, compat);
-	args_take(&a, &s);
-	if (a.how == BY_OPENAT2)
-		how_read(&a, (void *)a.flags, true);
-	finish(task, &a, ret, 0, end, true, AT_CALL);
+	args_take(&b->a, &s);
+	finish(AT_CALL);
+out:
 	if (timed)
 		over();
 	return 0;
 }
 
 #include "hooks.bpf.h"
+#include "inner.bpf.h"

@@ -15,7 +15,7 @@ const (
 	HookTracepoint Hook = "tracepoint" // the syscalls:* events
 	HookKprobe     Hook = "kprobe"     // do_sys_openat2, before 5.6 do_sys_open
 	HookFentry     Hook = "fentry"     // do_sys_openat2 and do_handle_open
-	HookLSM        Hook = "lsm"        // the hook file_open, or the function that calls it
+	HookLSM        Hook = "lsm"        // security_file_open, which asks the LSM hooks file_open
 )
 
 // Hooks lists them.
@@ -29,7 +29,6 @@ type Facts struct {
 	FetchAtomics bool
 	Fentry       bool
 	Kprobe       bool
-	LSM          bool // programs of LSM hooks run
 	// Function says whether the kernel has a function that can be probed. It is asked only where Fentry or Kprobe is true.
 	Function func(name string) bool
 }
@@ -48,8 +47,6 @@ type Plan struct {
 	InnerKprobe bool
 	// Exec takes the end of an exec for its opens.
 	Exec bool
-	// LSM takes the LSM hook rather than the function that calls it.
-	LSM bool
 }
 
 var errNoFunction = errors.New("this kernel has no function do_sys_openat2 or do_sys_open that can be probed; take another --hook, or leave it to auto")
@@ -97,10 +94,11 @@ func Choose(hook Hook, k Facts) (Plan, error) {
 		p.inner(k, has)
 		return p, nil
 	case HookLSM:
-		if !k.LSM && !k.Fentry {
-			return p, errors.New("--hook lsm: this kernel runs no LSM programs, and puts none on functions (fentry); leave it to auto")
+		// A program of an LSM hook would see the same, only not where BPF is no LSM; and it has nothing against being run anew
+		// while it is preempted.
+		if !k.Fentry {
+			return p, errors.New("--hook lsm: this kernel puts no programs on functions (fentry); leave it to auto")
 		}
-		p.LSM = k.LSM
 		return p, nil
 	}
 	return p, fmt.Errorf("--hook %q: the hooks are auto, raw_tp, tracepoint, kprobe, fentry and lsm", hook)
@@ -153,7 +151,7 @@ func (p Plan) CannotShow() []Way {
 			ways = append(ways, WayExec, WayKernel)
 		}
 	}
-	if p.Hook == HookTracepoint {
+	if p.Hook == HookTracepoint && p.Inner == "" {
 		ways = append(ways, WayCompat)
 	}
 	return ways

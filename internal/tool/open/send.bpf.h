@@ -6,17 +6,6 @@
 #define FMODE_CREATED 0x100000
 #define MAX_ERRNO 4095
 
-/* What is known of an open besides how it ended. */
-struct open_args {
-	__u64 time;  /* when it began; 0: not seen */
-	__u64 path;  /* an address; 0: it has none */
-	__u64 flags; /* of openat2 the address of its struct open_how, until it is read */
-	__s32 dirfd;
-	__u32 marks;
-	__u16 mode;
-	__u16 how;
-};
-
 /* The members of a file that lie close together in every kernel so far. */
 #define FILE_HEAD 80
 #define FILE_PATH_AT bpf_core_field_offset(struct file, f_path)
@@ -59,15 +48,18 @@ static __always_inline struct file *file_of(struct task_struct *task, long fd)
 	return file;
 }
 
-/* Flags and mode of openat2 are in the caller's memory. */
-static __always_inline void how_read(struct open_args *a, const void *from, bool user)
+/* Flags and mode of openat2 are in the caller's memory, or where the kernel has copied them to. */
+static __always_inline void how_read(struct open_args *a)
 {
+	const void *from = (const void *)a->how_at;
 	struct open_how how = {};
 
-	if (user)
-		bpf_probe_read_user(&how, sizeof(how), from);
-	else
+	if (!from)
+		return;
+	if (a->kernel_how)
 		bpf_probe_read_kernel(&how, sizeof(how), from);
+	else
+		bpf_probe_read_user(&how, sizeof(how), from);
 	a->flags = how.flags;
 	a->mode = how.mode;
 }
@@ -95,7 +87,7 @@ static __always_inline void args_take(struct open_args *a, struct syscall_args *
 		a->flags = (__u32)s->arg[2];
 		break;
 	case BY_OPENAT2:
-		a->flags = s->arg[2];
+		a->how_at = s->arg[2];
 		break;
 	default:
 		a->flags = (__u32)s->arg[2];
@@ -138,34 +130,36 @@ static __always_inline __u32 names_put(struct file_event *r, __u64 dentry, __u64
 	return put & PATH_LEN;
 }
 
-/* Where a relative path starts from, if it is one and no file tells more. */
+/* Where a relative path starts from, if it is one and no file tells more. Returns the bytes appended. */
 static __always_inline __u32 base_put(struct open_buffer *b, struct task_struct *task, struct open_args *a, __u64 off,
 				      __u32 slot)
 {
-	struct fs_struct *fs;
+	__u64 dentry, mnt;
 	struct file *dir;
+	__u32 put;
 
-	if (b->data[0] == '/' || !a->path || (b->r.marks & FILE_NO_PATH))
+	if (b->data[0] == '/' || (b->r.marks & FILE_NO_PATH))
 		return 0;
 	if (a->dirfd == AT_FDCWD) {
-		fs = BPF_CORE_READ(task, fs);
-		if (!fs)
-			return 0;
-		b->r.marks |= FILE_BASED;
-		return names_put(&b->r, (__u64)BPF_CORE_READ(fs, pwd.dentry), (__u64)BPF_CORE_READ(fs, pwd.mnt), off, slot,
-				 FILE_BASE_CUT, 0);
+		dentry = (__u64)BPF_CORE_READ(task, fs, pwd.dentry);
+		mnt = (__u64)BPF_CORE_READ(task, fs, pwd.mnt);
+	} else {
+		dir = file_of(task, a->dirfd);
+		dentry = (__u64)BPF_CORE_READ(dir, f_path.dentry);
+		mnt = (__u64)BPF_CORE_READ(dir, f_path.mnt);
 	}
-	dir = file_of(task, a->dirfd);
-	if (!dir)
+	if (!dentry || !mnt)
 		return 0;
 	b->r.marks |= FILE_BASED;
-	return names_put(&b->r, (__u64)BPF_CORE_READ(dir, f_path.dentry), (__u64)BPF_CORE_READ(dir, f_path.mnt), off, slot,
-			 FILE_BASE_CUT, 0);
+	put = names_put(&b->r, dentry, mnt, off, slot, FILE_BASE_CUT, 0);
+	b->r.base_len = put;
+	return put;
 }
 
 /* Reads the path as asked to the start of the data, and returns its length without the NUL. */
-static __always_inline __u64 path_take(struct open_buffer *b, struct open_args *a, bool user)
+static __always_inline __u64 path_take(struct open_buffer *b, struct open_args *a)
 {
+	bool user = !b->kernel_path;
 	char more = 0;
 	long n;
 
@@ -190,39 +184,43 @@ static __always_inline __u64 path_take(struct open_buffer *b, struct open_args *
 }
 
 /*
- * Sends the record of an open that is over. file is what it reached if that is known already; else it is the
- * descriptor's. The flags of openat2 are read by now.
+ * Sends the record of the open that is described in the scratch of this slot, and is over. A global function, as path_put
+ * is: whatever way led here, the verifier looks at it once.
  */
-static __always_inline void finish(struct task_struct *task, struct open_args *a, long ret, struct file *file, __u64 end,
-				   bool user, __u32 slot)
+__attribute__((noinline)) int finish(__u32 slot)
 {
-	struct open_buffer *b;
+	struct open_buffer *b = bpf_map_lookup_elem(&scratch, &slot);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct open_args *a;
 	struct reached f = {};
 	struct inode *inode;
+	struct file *file;
 	__u64 off, id;
-	__u32 key = slot; /* the address of slot must not be taken: it has to stay a constant */
 	__u32 put;
+	long ret;
 
-	if (want_failed && ret >= 0)
-		return;
+	if (!b)
+		return 0;
+	a = &b->a;
+	ret = b->ret;
+	if (a->how == BY_OPENAT2)
+		how_read(a);
 	if (!flags_wanted(a->flags))
-		return;
+		return 0;
 	if (want_created && (ret < 0 || !(a->flags & (O_CREAT | O_TMPFILE_ONLY))))
-		return;
+		return 0;
 	if (ret >= 0 && (want & WANT_ANY_FILE)) {
+		file = (struct file *)b->file;
 		if (!file)
 			file = file_of(task, ret);
 		if (file)
 			reached_read(&f, file);
 		if (want_created && !(f.mode & FMODE_CREATED) && !(a->flags & O_TMPFILE_ONLY))
-			return;
+			return 0;
 	}
-	b = bpf_map_lookup_elem(&scratch, &key);
-	if (!b)
-		return;
 	id = bpf_get_current_pid_tgid();
-	b->r.h.time = a->time ? a->time : end;
-	b->r.duration = a->time ? end - a->time : 0;
+	b->r.h.time = a->time ? a->time : b->end;
+	b->r.duration = a->time ? b->end - a->time : 0;
 	b->r.cgroup_id = 0;
 	b->r.css_set = 0;
 	b->r.ino = 0;
@@ -239,24 +237,23 @@ static __always_inline void finish(struct task_struct *task, struct open_args *a
 	b->r.how = a->how;
 	b->r.file_len = 0;
 	b->r.base_len = 0;
-	b->r.pad[0] = b->r.pad[1] = b->r.pad[2] = 0;
 	bpf_get_current_comm(&b->r.comm, sizeof(b->r.comm));
-	b->r.pcomm[0] = 0;
 	if (!a->time)
 		b->r.marks |= FILE_UNTIMED;
 	if (!(a->flags & (O_CREAT | O_TMPFILE_ONLY)))
 		b->r.marks |= FILE_NO_MODE;
-	off = path_take(b, a, user);
+	off = path_take(b, a);
 	b->r.path_len = off;
 	if (a->how == BY_CREAT || a->how == BY_HANDLE || (a->how == BY_OPEN && b->data[0] == '/'))
 		b->r.marks |= FILE_NO_DIRFD;
 	if (want & WANT_IDS)
 		put_ids(&b->r, task);
-	if (ret >= 0 && (want & WANT_ANY_FILE)) {
-		if (!f.inode) {
-			b->r.marks |= FILE_NO_FILE;
-			goto send;
-		}
+	if (ret < 0 || !(want & WANT_ANY_FILE)) {
+		if (want & WANT_BASE)
+			off += base_put(b, task, a, off, slot);
+	} else if (!f.inode) {
+		b->r.marks |= FILE_NO_FILE;
+	} else {
 		inode = (struct inode *)f.inode;
 		b->r.ino = BPF_CORE_READ(inode, i_ino);
 		b->r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
@@ -270,16 +267,12 @@ static __always_inline void finish(struct task_struct *task, struct open_args *a
 			b->r.file_len = put;
 			off += put;
 		}
-	} else if (want & WANT_BASE) {
-		put = base_put(b, task, a, off, slot);
-		b->r.base_len = put;
-		off += put;
 	}
-send:
 	barrier_var(off);
 	if (off > OPEN_DATA)
 		off = OPEN_DATA;
-	record_send(&b->r.h, sizeof(b->r) + off, sizeof(*b), RECORD_OPEN, LOST_RING);
+	record_send(&b->r.h, sizeof(b->r) + off, sizeof(b->r) + OPEN_DATA, RECORD_OPEN, LOST_RING);
+	return 0;
 }
 
 #endif

@@ -55,7 +55,7 @@ func (o Options) want() (want uint32) {
 }
 
 // Timed says whether records come some time after the time that they bear, so that they have to be put in order.
-func (o Options) Timed() bool { return o.want()&wantTime != 0 }
+func (o Options) Timed() bool { return o.Plan.Hook != HookLSM && o.want()&wantTime != 0 }
 
 // LostReasons are the loss counters of the programs, in their order; the last is target.bpf.h's.
 var LostReasons = []string{"ring_full", "open_table_full", "", "", "", "", "", "tree_table_full"}
@@ -112,7 +112,7 @@ func (o Options) constants() map[string]any {
 	}
 	c := map[string]any{
 		bpfVarWant: o.want(), bpfVarWantFailed: bit(o.Failed), bpfVarWantWrite: bit(o.Write), bpfVarWantCreated: bit(o.Created),
-		bpfVarWantFlags: bit(len(o.Flags) > 0),
+		bpfVarWantFlags: bit(len(o.Flags) > 0), bpfVarInnerCompat: bit(o.Plan.Hook == HookTracepoint),
 	}
 	var anyBits uint64
 	var modes uint32
@@ -139,22 +139,98 @@ const accessMode = 3
 // probes lists them in the order in which they go on: what ends an open before what begins one, so that no start is left
 // without its end.
 func (o Options) probes() []prog.Probe {
-	raw := func(program, name string) prog.Probe {
-		return prog.Probe{Program: program, Kind: prog.RawTracepoint, Name: name}
-	}
 	list := []prog.Probe{
-		raw(bpfProgTargetFork, "sched_process_fork"),
-		raw(bpfProgTargetExit, "sched_process_exit"),
+		{Program: bpfProgTargetFork, Kind: prog.RawTracepoint, Name: "sched_process_fork"},
+		{Program: bpfProgTargetExit, Kind: prog.RawTracepoint, Name: "sched_process_exit"},
 	}
+	ends, begins := o.call()
+	innerEnds, innerBegins := o.inner()
+	ends, begins = append(ends, innerEnds...), append(begins, innerBegins...)
+	if len(begins) > 0 {
+		list = append(list, prog.Probe{Program: bpfProgOpenAbandon, Kind: prog.RawTracepoint, Name: "sched_process_exit"})
+	}
+	return append(append(list, ends...), begins...)
+}
+
+// call is what sees system calls: their ends, and their beginnings where those are needed.
+func (o Options) call() (ends, begins []prog.Probe) {
 	timed := o.Timed()
-	if timed {
-		list = append(list, raw(bpfProgOpenAbandon, "sched_process_exit"))
+	switch o.Plan.Hook {
+	case HookTracepoint:
+		for _, e := range events {
+			ends = append(ends, e.probe(bpfProgEventExit, "sys_exit_"))
+			begins = append(begins, e.probe(e.enter, "sys_enter_"))
+		}
+		return ends, begins
+	case HookKprobe:
+		enter := bpfProgKprobeOpenat2
+		if o.Plan.Call == oldCall {
+			enter = bpfProgKprobeOpen
+		}
+		return []prog.Probe{{Program: bpfProgKprobeExit, Kind: prog.Kretprobe, Name: o.Plan.Call}},
+			[]prog.Probe{{Program: enter, Kind: prog.Kprobe, Name: o.Plan.Call}}
+	case HookFentry:
+		ends = []prog.Probe{{Program: bpfProgFexitOpenat2, Kind: prog.Fexit, Name: o.Plan.Call}}
+		if timed {
+			begins = []prog.Probe{{Program: bpfProgFentryCall, Kind: prog.Fentry, Name: o.Plan.Call}}
+		}
+		if o.Plan.Handle != "" {
+			ends = append(ends, prog.Probe{Program: bpfProgFexitHandle, Kind: prog.Fexit, Name: o.Plan.Handle})
+			if timed {
+				begins = append(begins, prog.Probe{Program: bpfProgFentryHandle, Kind: prog.Fentry, Name: o.Plan.Handle})
+			}
+		}
+		return ends, begins
+	case HookLSM:
+		return []prog.Probe{{Program: bpfProgFexitSecurity, Kind: prog.Fexit, Name: "security_file_open"}}, nil
 	}
-	list = append(list, raw(bpfProgRawExit, "sys_exit"))
+	ends = []prog.Probe{{Program: bpfProgRawExit, Kind: prog.RawTracepoint, Name: "sys_exit"}}
 	if timed {
-		list = append(list, raw(bpfProgRawEnter, "sys_enter"))
+		begins = []prog.Probe{{Program: bpfProgRawEnter, Kind: prog.RawTracepoint, Name: "sys_enter"}}
 	}
-	return list
+	return ends, begins
+}
+
+// inner is what sees opens that are no system call of the family.
+func (o Options) inner() (ends, begins []prog.Probe) {
+	p := o.Plan
+	switch {
+	case p.Inner != "" && p.InnerKprobe:
+		return []prog.Probe{{Program: bpfProgKretprobeInner, Kind: prog.Kretprobe, Name: p.Inner}},
+			[]prog.Probe{{Program: bpfProgKprobeInner, Kind: prog.Kprobe, Name: p.Inner}}
+	case p.Inner != "":
+		ends = []prog.Probe{{Program: bpfProgFexitInner, Kind: prog.Fexit, Name: p.Inner}}
+		if o.Timed() {
+			begins = []prog.Probe{{Program: bpfProgFentryInner, Kind: prog.Fentry, Name: p.Inner}}
+		}
+		return ends, begins
+	case p.Exec:
+		return []prog.Probe{{Program: bpfProgExecCommit, Kind: prog.RawTracepoint, Name: "sched_process_exec"}}, nil
+	}
+	return nil, nil
+}
+
+// oldCall is the function behind the system calls before 5.6.
+const oldCall = "do_sys_open"
+
+// event is the syscalls:* events of one call, and the program for as many arguments as it has.
+type event struct{ call, enter string }
+
+// Not every architecture has all of the calls.
+var events = []event{
+	{"open", bpfProgEventEnter3},
+	{"openat", bpfProgEventEnter4},
+	{"openat2", bpfProgEventEnter4},
+	{"creat", bpfProgEventEnter2},
+	{"open_by_handle_at", bpfProgEventEnter3},
+}
+
+func (e event) probe(program, prefix string) prog.Probe {
+	p := prog.Probe{Program: program, Kind: prog.Tracepoint, Group: "syscalls", Name: prefix + e.call}
+	if e.call != "openat" {
+		p.Missing = prog.MissingIgnore
+	}
+	return p
 }
 
 // InFlight names the variable that counts opens under way.

@@ -38,6 +38,7 @@
 #define NR_COMPAT_EXECVE 11
 #define NR_IO_URING_ENTER 426
 
+#define FMODE_EXEC 0x20 /* among the flags with which the kernel itself opens */
 #define O_ACCMODE 3
 #define O_WRONLY 1
 #define O_CREAT 0100

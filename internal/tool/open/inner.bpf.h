@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Opens inside the kernel: those that no system call of the open family makes, and those that a security module is asked about. */
+#ifndef SONDE_OPEN_INNER_BPF_H
+#define SONDE_OPEN_INNER_BPF_H
+
+/* The syscalls:* events do not tell of 32-bit programs: then those are told of here, without their descriptor. */
+const volatile __u32 inner_compat = 0;
+
+#define PF_IO_WORKER 0x10
+#define PF_KTHREAD 0x00200000
+#define LOOKUP_CACHED 0x200200 /* only what needs no waiting: 0x200000 from 5.12 on, 0x200 in 7.2; the other is no flag of both */
+#define EAGAIN 11
+#define THREAD_SIZE 16384
+
+enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
+
+/* The registers with which a task came into the kernel. Before 5.15 there is no helper; they lie at the end of its stack. */
+static __always_inline struct pt_regs *user_regs(struct task_struct *task)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return BPF_CORE_READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
+}
+
+struct caller {
+	struct pt_regs *regs; /* 0: none from user space */
+	__u32 family;         /* the system call of the open family that it is in; 0: none */
+	__u32 how;            /* BY_... */
+	__u32 worker;
+	__u32 compat;
+};
+
+/* What the current task opens a file for. */
+static __always_inline void caller_read(struct caller *c, struct task_struct *task)
+{
+	__u32 flags = BPF_CORE_READ(task, flags);
+	long nr;
+
+	c->regs = 0;
+	c->family = 0;
+	c->worker = flags & PF_IO_WORKER;
+	c->compat = 0;
+	c->how = c->worker ? BY_IO_URING : BY_KERNEL;
+	if (flags & (PF_KTHREAD | PF_IO_WORKER))
+		return;
+	c->compat = is_compat(task) ? 1 : 0;
+	c->regs = user_regs(task);
+	nr = syscall_number(c->regs) & ~NR_X32;
+	c->family = open_family(nr, c->compat);
+	if (c->family)
+		c->how = c->family;
+	else if (nr == NR_IO_URING_ENTER)
+		c->how = BY_IO_URING;
+	else if (c->compat ? nr == NR_COMPAT_EXECVE || nr == NR_COMPAT_EXECVEAT : nr == NR_EXECVE || nr == NR_EXECVEAT)
+		c->how = BY_EXEC;
+}
+
+/* Whether an open that the caller makes is told of elsewhere. */
+static __always_inline bool told(struct caller *c)
+{
+	return c->family && !(c->compat && inner_compat);
+}
+
+/* name is a struct filename, op a struct open_flags. */
+static __always_inline void inner_args(struct open_args *a, struct caller *c, __u64 dfd, __u64 name, __u64 op)
+{
+	struct filename *filename = (struct filename *)name;
+	struct open_flags *flags = (struct open_flags *)op;
+
+	a->how = c->how;
+	a->marks = c->compat ? FILE_COMPAT : 0;
+	a->dirfd = dfd;
+	a->path = (__u64)BPF_CORE_READ(filename, name);
+	a->flags = (__u32)BPF_CORE_READ(flags, open_flag);
+	a->mode = BPF_CORE_READ(flags, mode);
+}
+
+/* io_uring first tries whether a file can be opened without waiting: if it cannot, that is not the end of it. */
+static __always_inline bool only_tried(struct caller *c, __u64 op, long ret)
+{
+	struct open_flags *flags = (struct open_flags *)op;
+
+	if (ret != -EAGAIN || c->how != BY_IO_URING)
+		return false;
+	return !c->worker || (BPF_CORE_READ(flags, lookup_flags) & LOOKUP_CACHED);
+}
+
+static __always_inline void inner_finish(struct open_args *a, __u64 file)
+{
+	struct open_buffer *b;
+	long ret = 0;
+
+	if (file >= (__u64)-MAX_ERRNO) {
+		ret = (long)file;
+		file = 0;
+	}
+	if (want_failed && !ret)
+		return;
+	b = ended(AT_INNER, ret);
+	if (!b)
+		return;
+	b->a = *a;
+	b->file = file;
+	b->kernel_path = 1;
+	finish(AT_INNER);
+}
+
+SEC("fentry/do_filp_open")
+int fentry_inner(__u64 *ctx)
+{
+	struct caller c;
+
+	caller_read(&c, (struct task_struct *)bpf_get_current_task());
+	return told(&c) ? 0 : begin_bare(OF_INNER);
+}
+
+SEC("fexit/do_filp_open")
+int fexit_inner(__u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct open_args a = {}, begun = {};
+	struct caller c;
+	bool timed;
+
+	caller_read(&c, task);
+	if (told(&c))
+		return 0;
+	timed = (want & WANT_TIME) && start_take((__u64)task + OF_INNER, &begun);
+	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !target_match(task)))
+		return 0;
+	if (!only_tried(&c, ctx[2], ctx[3])) {
+		inner_args(&a, &c, ctx[0], ctx[1], ctx[2]);
+		a.time = begun.time;
+		inner_finish(&a, ctx[3]);
+	}
+	if (timed)
+		over();
+	return 0;
+}
+
+/* how_at is what op points to: how_read is not for these. */
+SEC("kprobe/do_filp_open")
+int kprobe_inner(struct pt_regs *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct open_args a = {};
+	struct caller c;
+
+	caller_read(&c, task);
+	if (told(&c) || *(volatile __u64 *)&closing || !target_match(task))
+		return 0;
+	inner_args(&a, &c, KPROBE_ARG0(ctx), KPROBE_ARG1(ctx), KPROBE_ARG2(ctx));
+	a.how_at = KPROBE_ARG2(ctx);
+	if (start_put((__u64)task + OF_INNER, &a))
+		count_lost(LOST_TABLE);
+	return 0;
+}
+
+SEC("kretprobe/do_filp_open")
+int kretprobe_inner(struct pt_regs *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct open_args a;
+	struct caller c;
+
+	if (!start_take((__u64)task + OF_INNER, &a))
+		return 0;
+	caller_read(&c, task);
+	if (!only_tried(&c, a.how_at, KPROBE_RET(ctx)))
+		inner_finish(&a, KPROBE_RET(ctx));
+	over();
+	return 0;
+}
+
+/* The binary that an exec put in place, of a script its interpreter. */
+SEC("raw_tp/sched_process_exec")
+int exec_commit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
+	struct open_args a = {};
+
+	if (*(volatile __u64 *)&closing || !target_match(task))
+		return 0;
+	a.how = BY_EXEC;
+	a.dirfd = AT_FDCWD;
+	a.flags = FMODE_EXEC;
+	a.path = (__u64)BPF_CORE_READ(bprm, interp);
+	inner_finish(&a, (__u64)BPF_CORE_READ(bprm, file));
+	return 0;
+}
+
+/* Every open that comes to its file passes here, whoever makes it. What was asked for is known of system calls. */
+SEC("fexit/security_file_open")
+int fexit_security(__u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct file *file = (struct file *)ctx[0];
+	struct syscall_args s = {};
+	struct open_buffer *b;
+	struct caller c;
+
+	if ((__s32)ctx[1] || *(volatile __u64 *)&closing || !target_match(task))
+		return 0;
+	b = ended(AT_CALL, 0);
+	if (!b)
+		return 0;
+	caller_read(&c, task);
+	b->file = (__u64)file;
+	b->a.time = 0;
+	b->a.path = 0;
+	b->a.mode = 0;
+	b->a.how_at = 0;
+	b->a.dirfd = AT_FDCWD;
+	b->a.kernel_how = 0;
+	b->a.marks = c.compat ? FILE_COMPAT : 0;
+	b->a.how = c.how;
+	b->a.flags = BPF_CORE_READ(file, f_flags);
+	if (c.family) {
+		syscall_args(&s, c.regs, c.compat);
+		args_take(&b->a, &s);
+	}
+	finish(AT_CALL);
+	return 0;
+}
+
+#endif
