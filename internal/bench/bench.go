@@ -98,9 +98,7 @@ func (b *Bench) each(ctx context.Context, what string, rounds int, run func(Tool
 }
 
 func (b *Bench) failed(what string, tool Tool, err error) {
-	failure := fmt.Sprintf("%s, %s: %v", what, tool.Title, err)
-	fmt.Fprintln(b.Log, failure)
-	b.Results.Failures = append(b.Results.Failures, failure)
+	b.Results.Fail(b.Log, what, tool.Title, err)
 }
 
 // tag returns a mark that no other part of this run uses, and none of which begins another.

@@ -3,6 +3,7 @@
 package process
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -101,14 +102,14 @@ func (p *Process) Attached(places int) error {
 	return p.poll(time.Minute, 5*time.Millisecond, func(have int) bool { return have >= places })
 }
 
-// Settled waits until programs are attached and no more are for a while: for a script on as many places as match.
-func (p *Process) Settled() error {
+// Settled waits until programs are attached and no more are for a while: for what is attached to as many places as there are.
+func (p *Process) Settled(while time.Duration) error {
 	since, had := time.Now(), 0
-	return p.poll(5*time.Minute, 50*time.Millisecond, func(have int) bool {
+	return p.poll(5*time.Minute, min(while/4, 50*time.Millisecond), func(have int) bool {
 		if have != had {
 			since, had = time.Now(), have
 		}
-		return have > 0 && time.Since(since) > time.Second
+		return have > 0 && time.Since(since) > while
 	})
 }
 
@@ -181,6 +182,22 @@ func (p *Process) Wait(within time.Duration) error {
 // Total is the CPU time of a process that has ended.
 func (p *Process) Total() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
+// Remarks is what the process has said beside its records: its stderr, and lines of its output about losses.
+func (p *Process) Remarks() (string, error) {
+	const enough = 64 << 10
+	text, err := io.ReadAll(io.NewSectionReader(p.errs, 0, enough))
+	if err != nil {
+		return "", err
+	}
+	lines := bufio.NewScanner(p.Output())
+	for lines.Scan() {
+		if len(text) < enough && measure.SpeaksOfLoss(lines.Bytes()) {
+			text = append(append(text, '\n'), lines.Bytes()...)
+		}
+	}
+	return string(text), lines.Err()
 }
 
 // Said is what the process wrote to stderr, as an error.

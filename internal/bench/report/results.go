@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"sonde/internal/bench/measure"
@@ -36,6 +37,13 @@ func (r *Results) Add(row, column string, value float64) {
 		r.Samples[row] = map[string][]float64{}
 	}
 	r.Samples[row][column] = append(r.Samples[row][column], value)
+}
+
+// Fail notes that a tool gave no figure, and says so in the log.
+func (r *Results) Fail(log io.Writer, what, tool string, err error) {
+	failure := fmt.Sprintf("%s, %s: %v", what, tool, err)
+	fmt.Fprintln(log, failure)
+	r.Failures = append(r.Failures, failure)
 }
 
 // Of sums up the samples of a row for a column; false when there are none.

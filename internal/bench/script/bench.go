@@ -110,9 +110,7 @@ func (b *Bench) each(ctx context.Context, what string, s script, run func(Tool) 
 }
 
 func (b *Bench) failed(what string, tool Tool, err error) {
-	failure := fmt.Sprintf("%s, %s: %v", what, tool.Title, err)
-	fmt.Fprintln(b.Log, failure)
-	b.Results.Failures = append(b.Results.Failures, failure)
+	b.Results.Fail(b.Log, what, tool.Title, err)
 }
 
 // watching starts a tool with a script and waits until it is attached and has come to rest.

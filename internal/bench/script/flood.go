@@ -1,12 +1,9 @@
 package script
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"io"
-	"strconv"
 
+	"sonde/internal/bench/measure"
 	"sonde/internal/bench/process"
 	"sonde/internal/bench/workload"
 )
@@ -35,7 +32,7 @@ func (b *Bench) flooded(tool Tool) error {
 		return err
 	}
 	defer p.Close()
-	lines := delivered(p.Output())
+	lines, _ := measure.Tally(p.Output(), workload.MissingDir+"/", floodEvents, 1)
 	b.Results.Add("flood.delivered", tool.Key, float64(lines))
 	if lines > 0 {
 		b.Results.Add("flood.cpu", tool.Key, float64(w.CPU)/float64(lines))
@@ -45,23 +42,4 @@ func (b *Bench) flooded(tool Tool) error {
 	b.Results.Add("flood.slow50", tool.Key, workload.Longer(w.With, w.Without, workload.Wall, 50))
 	b.Results.Add("flood.untraced", untraced, workload.PerCall(w.Without, workload.CPU, 10))
 	return nil
-}
-
-// delivered counts the different opens of a flood in what a tool has printed.
-func delivered(output io.Reader) int {
-	prefix := []byte(workload.MissingPath(0))
-	prefix = prefix[:bytes.LastIndexByte(prefix, '/')+1]
-	seen, count := make([]bool, floodEvents), 0
-	for lines := bufio.NewScanner(output); lines.Scan(); {
-		_, number, ok := bytes.Cut(lines.Bytes(), prefix)
-		if !ok {
-			continue
-		}
-		n, err := strconv.Atoi(string(number))
-		if err == nil && n >= 0 && n < len(seen) && !seen[n] {
-			seen[n] = true
-			count++
-		}
-	}
-	return count
 }

@@ -45,25 +45,6 @@ func TestCounted(t *testing.T) {
 	}
 }
 
-func TestDelivered(t *testing.T) {
-	line := func(n int) string { return "exe " + workload.MissingPath(n) + "\n" }
-	for _, test := range []struct {
-		name, output string
-		want         int
-	}{
-		{"nothing", "", 0},
-		{"lines, and what is none", "Attached 1 probe\n" + line(0) + line(1) + "exe /etc/passwd\n" + line(999_999), 3},
-		{"twice is once", line(5) + line(5), 1},
-		{"beyond the flood", line(floodEvents), 0},
-		{"cut off", "exe " + workload.MissingPath(0)[:25] + "\n" + "exe /nonexistent/sonde-bench/\n", 0},
-		{"no number", "exe /nonexistent/sonde-bench/00000x1\n", 0},
-	} {
-		if got := delivered(strings.NewReader(test.output)); got != test.want {
-			t.Errorf("%s: got %d, want %d", test.name, got, test.want)
-		}
-	}
-}
-
 // A figure whose key has no row would never be shown.
 func TestRows(t *testing.T) {
 	seen := map[string]bool{}

@@ -3,6 +3,7 @@ package script
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"sonde/internal/bench/process"
 )
@@ -19,7 +20,7 @@ func (b *Bench) stop(ctx context.Context) {
 				return err
 			}
 			defer p.Close()
-			if err := p.Settled(); err != nil {
+			if err := p.Settled(time.Second); err != nil {
 				return err
 			}
 			if _, err := b.caller.Parents(1, stopCalls); err != nil {

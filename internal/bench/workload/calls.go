@@ -23,6 +23,8 @@ type job struct {
 	Slices int
 	Calls  int // in each slice
 	Tag    string
+	Dir    string
+	Pace   time.Duration
 }
 
 type jobKind uint8
@@ -32,6 +34,7 @@ const (
 	parents                // getppid
 	opens                  // openat of MissingPath(0), MissingPath(1), ...
 	closes                 // close of descriptors that there are not, each another
+	files                  // openat and close of files that exist
 	marks                  // openat of TAG-0, TAG-1, ... every half millisecond, until the next job
 )
 
@@ -183,17 +186,31 @@ func (j job) run() ([]Slice, error) {
 	}
 	slices := make([]Slice, j.Slices)
 	for n := range slices {
-		cpu, wall := threadTime(), time.Now()
-		if err := j.slice(n * j.Calls); err != nil {
+		var err error
+		if slices[n], err = j.slice(n * j.Calls); err != nil {
 			return nil, err
 		}
-		slices[n] = Slice{Calls: j.Calls, Wall: time.Since(wall), CPU: threadTime() - cpu}
 	}
 	return slices, nil
 }
 
-// slice makes the calls number first to first+Calls-1. The calls go straight to the kernel: the runtime has no part in them.
-func (j job) slice(first int) error {
+// slice makes the calls number first to first+Calls-1 and says what they took.
+func (j job) slice(first int) (Slice, error) {
+	if j.Kind == files {
+		return j.openFiles(first)
+	}
+	return timed(j.Calls, func() error { return j.make(first) })
+}
+
+// timed makes calls and says what they took.
+func timed(calls int, make func() error) (Slice, error) {
+	cpu, wall := threadTime(), time.Now()
+	err := make()
+	return Slice{Calls: calls, Wall: time.Since(wall), CPU: threadTime() - cpu}, err
+}
+
+// make makes the calls number first to first+Calls-1. They go straight to the kernel: the runtime has no part in them.
+func (j job) make(first int) error {
 	switch j.Kind {
 	case parents:
 		for range j.Calls {
@@ -202,7 +219,7 @@ func (j job) slice(first int) error {
 	case opens:
 		path := append([]byte(MissingPath(first)), 0)
 		for range j.Calls {
-			if err := open(path); err != syscall.ENOENT {
+			if _, err := open(path); err != syscall.ENOENT {
 				return fmt.Errorf("opening %s: want ENOENT, got %w", path, err)
 			}
 			increment(path[:len(path)-1])
@@ -223,8 +240,11 @@ func (j job) slice(first int) error {
 // MaxMissing is how many different MissingPaths there are.
 const MaxMissing = 10_000_000
 
+// MissingDir is where MissingPaths would be.
+const MissingDir = "/nonexistent/sonde-bench"
+
 // MissingPath is the n-th path that Opens opens: a file that does not exist, ending in the number in seven digits.
-func MissingPath(n int) string { return fmt.Sprintf("/nonexistent/sonde-bench/%07d", n) }
+func MissingPath(n int) string { return fmt.Sprintf("%s/%07d", MissingDir, n) }
 
 // increment adds one to the decimal number at the end of path. Formatting would take longer than the call.
 func increment(path []byte) {
@@ -237,16 +257,16 @@ func increment(path []byte) {
 	}
 }
 
-func open(path []byte) syscall.Errno {
+func open(path []byte) (uintptr, syscall.Errno) {
 	dir := unix.AT_FDCWD
-	_, _, err := syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(&path[0])), unix.O_RDONLY, 0, 0, 0)
-	return err
+	fd, _, err := syscall.RawSyscall6(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(&path[0])), unix.O_RDONLY, 0, 0, 0)
+	return fd, err
 }
 
 // markOpens opens TAG-0, TAG-1, ... until a job comes, and returns that; false when jobs are at an end.
 func markOpens(tag string, jobs <-chan job) (job, bool) {
 	for n := 0; ; n++ {
-		_ = open(fmt.Appendf(nil, "%s-%d\x00", tag, n)) // it is the call that counts: there is no such file
+		_, _ = open(fmt.Appendf(nil, "%s-%d\x00", tag, n)) // it is the call that counts: there is no such file
 		select {
 		case j, more := <-jobs:
 			return j, more

@@ -1,5 +1,5 @@
 // Package workload is what the measured tools watch: marked execs at a steady pace, storms of execs, timed execs; and
-// for scripts, system calls in a tight loop.
+// for scripts and opens, system calls in a tight loop or at a steady pace.
 //
 // It runs in a process of its own, so that its costs are nobody else's: the benchmark starts itself again
 // with Role as the first argument. It starts processes and waits for them, and touches nothing else.

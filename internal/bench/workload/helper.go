@@ -25,6 +25,9 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	if len(args) == 1 && args[0] == callsRole {
 		return calls(in, out)
 	}
+	if len(args) == 1 && args[0] == spinRole {
+		return spin(in)
+	}
 	if len(args) != 6 {
 		return fmt.Errorf("want KIND PROGRAM TAG COUNT ARGS PACE, got %q", args)
 	}

@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"sonde/internal/bench"
+	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/script"
@@ -38,11 +39,17 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// inGuest is the name for -only of everything that is measured in a guest, scripts that of all measures of scripts.
-const (
-	inGuest = "guest"
-	scripts = "run"
-)
+// inGuest is the name for -only of what is measured of sonde exec in a guest.
+const inGuest = "guest"
+
+// families are the names for -only of all measures of a command, with these measures.
+var families = []struct {
+	name     string
+	measures []string
+}{
+	{"run", names(script.Measures, func(m script.Measure) string { return m.Name })},
+	{"open", names(open.Measures, func(m open.Measure) string { return m.Name })},
+}
 
 type options struct {
 	sonde, readme, json string
@@ -81,10 +88,16 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.StringVar(&o.readme, "readme", "", "write the table between the markers of this `FILE`")
 	flags.StringVar(&o.json, "json", "", "write all samples to this `FILE`")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds; the short measures take three times as many")
-	measures := append(names(bench.Measures, func(m bench.Measure) string { return m.Name }), inGuest, scripts)
-	measures = append(measures, names(script.Measures, func(m script.Measure) string { return m.Name })...)
-	tools := names(bench.Tools(""), func(t bench.Tool) string { return t.Key })
-	for _, key := range names(script.Tools(""), func(t script.Tool) string { return t.Key }) {
+	measures := append(names(bench.Measures, func(m bench.Measure) string { return m.Name }), inGuest)
+	for _, f := range families {
+		measures = append(append(measures, f.name), f.measures...)
+	}
+	var tools []string
+	for _, key := range slices.Concat(
+		names(bench.Tools(""), func(t bench.Tool) string { return t.Key }),
+		names(script.Tools(""), func(t script.Tool) string { return t.Key }),
+		names(open.Tools(""), func(t open.Tool) string { return t.Key }),
+	) {
 		if !slices.Contains(tools, key) {
 			tools = append(tools, key)
 		}
@@ -104,8 +117,10 @@ func parse(args []string, errs io.Writer) (options, error) {
 	if o.measures, err = choose("-only", *only, measures); err != nil {
 		return options{}, err
 	}
-	if slices.Contains(o.measures, scripts) {
-		o.measures = append(o.measures, names(script.Measures, func(m script.Measure) string { return m.Name })...)
+	for _, f := range families {
+		if slices.Contains(o.measures, f.name) {
+			o.measures = append(o.measures, f.measures...)
+		}
 	}
 	if o.tools, err = choose("-tools", *which, tools); err != nil {
 		return options{}, err
@@ -150,7 +165,7 @@ func measureAll(o options, out, errs io.Writer) error {
 	}
 	suites := &roots{log: errs}
 	var blocks []block
-	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts} {
+	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens} {
 		b, err := take(ctx, suites, machine, o, errs)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sonde/internal/bench"
+	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/script"
@@ -36,14 +37,14 @@ func (r *roots) get(ctx context.Context, suite peers.Suite) (peers.Root, error) 
 	return root, nil
 }
 
+// wanted are the measures that are asked for.
+func wanted[M any](o options, all []M, name func(M) string) []M {
+	return slices.DeleteFunc(slices.Clone(all), func(m M) bool { return !slices.Contains(o.measures, name(m)) })
+}
+
 // takeExec takes the measures of sonde exec, here and in a guest.
 func takeExec(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
-	var measures []bench.Measure
-	for _, m := range bench.Measures {
-		if slices.Contains(o.measures, m.Name) {
-			measures = append(measures, m)
-		}
-	}
+	measures := wanted(o, bench.Measures, func(m bench.Measure) string { return m.Name })
 	withGuest := slices.Contains(o.measures, inGuest) && len(bench.Pick(bench.Tools(o.sonde), bench.Guest, o.tools)) > 0
 	if len(measures) == 0 && !withGuest {
 		return block{}, nil
@@ -80,12 +81,7 @@ func takeExec(ctx context.Context, roots *roots, machine string, o options, log 
 
 // takeScripts takes the measures of sonde run.
 func takeScripts(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
-	var measures []script.Measure
-	for _, m := range script.Measures {
-		if slices.Contains(o.measures, m.Name) {
-			measures = append(measures, m)
-		}
-	}
+	measures := wanted(o, script.Measures, func(m script.Measure) string { return m.Name })
 	tools := script.Pick(script.Tools(o.sonde), o.tools)
 	if len(measures) == 0 || len(tools) == 0 {
 		return block{}, nil
@@ -109,6 +105,32 @@ func takeScripts(ctx context.Context, roots *roots, machine string, o options, l
 	return block{
 		name: "bench:run", results: []*report.Results{b.Results},
 		text: heading("on "+machine) + script.Table().Markdown(b.Results),
+	}, nil
+}
+
+// takeOpens takes the measures of sonde open.
+func takeOpens(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
+	measures := wanted(o, open.Measures, func(m open.Measure) string { return m.Name })
+	tools := open.Pick(open.Tools(o.sonde), o.tools)
+	if len(measures) == 0 || len(tools) == 0 {
+		return block{}, nil
+	}
+	root, err := roots.get(ctx, open.Suite)
+	if err != nil {
+		return block{}, err
+	}
+	versions, err := root.Versions()
+	if err != nil {
+		return block{}, err
+	}
+	results := &report.Results{Machine: machine, Columns: open.Columns(tools, versions), Notes: append(open.Notes(), bench.Busy()...)}
+	b := &open.Bench{Tools: tools, Root: root, Rounds: o.rounds, Log: log, Results: results}
+	if err := b.Run(ctx, measures); err != nil {
+		return block{}, err
+	}
+	return block{
+		name: "bench:open", results: []*report.Results{results},
+		text: heading("on "+machine) + open.Table().Markdown(results),
 	}, nil
 }
 
