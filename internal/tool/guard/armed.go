@@ -33,6 +33,8 @@ type Armed struct {
 	Globs   []GlobAt
 	Notes   []string // what the user should know: paths that are not there yet, limits
 	Watch   []string // directories whose change means that the set must be resolved anew
+	// WatchFor has for directories of Watch the names in them that matter. One that is not in it is watched for all names.
+	WatchFor map[string][]string
 }
 
 // ArmedRule is a rule as the kernel decides it.

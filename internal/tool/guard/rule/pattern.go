@@ -11,6 +11,8 @@ const (
 	maxPath = 4095 // bytes, without the NUL
 	maxName = 255  // of one name
 	maxGlob = 64   // of the name at the end of a glob, which the kernel compares
+
+	maxElements = 63 // characters and classes of one: guard_glob in guard.h
 )
 
 // kindNames are how a kind is said where the form of the path does not say it: file:PATH.
@@ -134,7 +136,7 @@ func baseName(name string) (Pattern, *fault) {
 	if name == "." || name == ".." {
 		return Pattern{}, &fault{quote(name) + " is no name of a file", "write the path of a directory"}
 	}
-	if f := checkGlobName(name, true); f != nil {
+	if f := checkGlobName(name, HasMeta(name)); f != nil {
 		return Pattern{}, f
 	}
 	return Pattern{Kind: BaseName, Path: name}, nil
@@ -162,7 +164,8 @@ func globOf(full string) (Pattern, *fault) {
 		if step == "**" {
 			continue
 		}
-		if f := checkGlobName(step, i == len(steps)-1); f != nil {
+		last := i == len(steps)-1 && (HasMeta(step) || i > 0 && steps[i-1] == "**")
+		if f := checkGlobName(step, last); f != nil {
 			return Pattern{}, f
 		}
 	}
@@ -174,17 +177,16 @@ func checkGlobName(p string, last bool) *fault {
 	if strings.Contains(p, "**") {
 		return &fault{quote(p) + ": ** stands for directories, and only between slashes", "write * here"}
 	}
-	if !HasMeta(p) {
-		if name := Unescape(p); len(name) > maxName {
-			return &fault{fmt.Sprintf("%s: a name of %d bytes", quote(name), len(name)), fmt.Sprintf("file systems take %d", maxName)}
-		}
-	} else if last && len(p) > maxGlob {
-		return &fault{fmt.Sprintf("%s: a pattern of %d bytes", quote(p), len(p)), fmt.Sprintf("at most %d; put a * for part of it", maxGlob)}
-	} else if len(p) > maxPath {
-		return &fault{quote(p) + ": a pattern that long", "make it shorter"}
+	if name := Unescape(p); !HasMeta(p) && len(name) > maxName {
+		return &fault{fmt.Sprintf("%s: a name of %d bytes", quote(name), len(name)), fmt.Sprintf("file systems take %d", maxName)}
 	}
+	elements := 0 // a star is between two
 	for rest := p; rest != ""; {
+		elements++
 		switch rest[0] {
+		case '*':
+			elements--
+			rest = rest[1:]
 		case '[':
 			class := classOf(rest)
 			if class == nil {
@@ -199,6 +201,9 @@ func checkGlobName(p string, last bool) *fault {
 		default:
 			rest = rest[1:]
 		}
+	}
+	if last && (elements > maxElements || len(p) > maxGlob) {
+		return &fault{fmt.Sprintf("%s: a pattern of %d bytes", quote(p), len(p)), fmt.Sprintf("at most %d besides stars; put a * for part of it", maxElements)}
 	}
 	return nil
 }
