@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -68,35 +67,6 @@ func TestPeersComeFromTheirRoot(t *testing.T) {
 		if own := tool.Key == judged; own != (command.Root == "") {
 			t.Errorf("%s runs in root %q", tool.Key, command.Root)
 		}
-	}
-}
-
-func TestReadGuest(t *testing.T) {
-	for _, test := range []struct {
-		name, in, shown string
-		want            *report.Results
-	}{
-		{"with progress before it", "round 1\n\n" + resultMark + `{"machine":"m"}` + "\n", "round 1\n", &report.Results{Machine: "m"}},
-		{"none", "round 1\nbenchall: no\n", "round 1\nbenchall: no\n", nil},
-		{"broken", "\n" + resultMark + "{\n", "", nil},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := readGuest([]byte(test.in))
-			if (err == nil) != (test.want != nil) {
-				t.Fatalf("error %v", err)
-			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Error(diff)
-			}
-			var shown bytes.Buffer
-			p := &progress{to: &shown}
-			if n, err := io.WriteString(p, test.in); n != len(test.in) || err != nil {
-				t.Fatal(n, err)
-			}
-			if diff := cmp.Diff(test.shown, shown.String()); diff != "" {
-				t.Errorf("shown: %s", diff)
-			}
-		})
 	}
 }
 

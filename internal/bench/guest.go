@@ -1,21 +1,18 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"sonde/internal/bench/guest"
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
 	"sonde/internal/vmtest"
 	"sonde/internal/vmtest/fetch"
-	"sonde/internal/vmtest/wire"
 )
 
 // GuestRole is the first argument under which a binary, in a guest, must call InGuest.
@@ -24,12 +21,8 @@ const GuestRole = "bench-guest"
 // guestKernel is of the same suite as the peers, which therefore has its headers.
 const guestKernel = "7.2"
 
-// Places in the guest.
-const (
-	guestBench = "/bench"
-	guestSonde = "/sonde"
-	guestPeers = "/peers"
-)
+// guestPeers is where the peers are in the guest.
+const guestPeers = "/peers"
 
 // GuestScale is what a guest has the time for: there bcc compiles its C for minutes.
 var GuestScale = Scale{StartRounds: 1, StormSize: 500}
@@ -54,20 +47,7 @@ func RunGuest(ctx context.Context, root peers.Root, sonde string, keys []string,
 	if err := root.Headers(ctx, kernel.Release, log); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "sonde-bench-guest-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	archive := filepath.Join(dir, "payload")
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	files := []vmtest.File{{Guest: guestBench, Host: self}}
-	if _, err := os.Stat(sonde); err == nil {
-		files = append(files, vmtest.File{Guest: guestSonde, Host: sonde})
-	}
+	var files []vmtest.File
 	for _, pattern := range guestFiles {
 		found, err := filepath.Glob(filepath.Join(root.Dir, pattern))
 		if err != nil {
@@ -77,38 +57,25 @@ func RunGuest(ctx context.Context, root peers.Root, sonde string, keys []string,
 			files = append(files, vmtest.File{Guest: guestPeers + strings.TrimPrefix(host, root.Dir), Host: host})
 		}
 	}
-	empty := filepath.Join(dir, "empty")
-	if err := os.Mkdir(empty, 0o755); err != nil {
+	empty, err := os.MkdirTemp("", "sonde-bench-empty-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(empty)
+	if err := os.Chmod(empty, 0o755); err != nil {
 		return nil, err
 	}
 	for _, part := range guestDirs {
 		files = append(files, vmtest.File{Guest: filepath.Join(guestPeers, part), Host: empty})
 	}
-	if err := vmtest.Payload(ctx, archive, files); err != nil {
-		return nil, err
-	}
-	var output bytes.Buffer
 	keysJSON, err := json.Marshal(keys)
 	if err != nil {
 		return nil, err
 	}
-	result, err := vmtest.Boot(ctx, vmtest.Config{
-		Cache: cache, Kernel: guestKernel, Archives: []string{archive},
-		Jobs: []vmtest.Job{{
-			Job:    wire.Job{Args: []string{guestBench, GuestRole, string(keysJSON)}, Dir: "/"},
-			Output: io.MultiWriter(&output, &progress{to: log}),
-		}},
-	})
+	task := guest.Task{Cache: cache, Kernel: guestKernel, Sonde: sonde, Files: files, Args: []string{GuestRole, string(keysJSON)}}
+	results, err := guest.Take(ctx, task, log)
 	if err != nil {
-		var guest *vmtest.GuestError
-		if errors.As(err, &guest) {
-			return nil, fmt.Errorf("%w\n%s", err, guest.Console)
-		}
 		return nil, err
-	}
-	results, err := readGuest(output.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("guest %s (exit status %d): %w", guestKernel, result.Exits[0].Code, err)
 	}
 	versions, err := root.Versions()
 	if err != nil {
@@ -116,42 +83,6 @@ func RunGuest(ctx context.Context, root peers.Root, sonde string, keys []string,
 	}
 	results.Columns = Columns(Pick(Tools(sonde), Guest, keys), versions)
 	return results, nil
-}
-
-// resultMark begins the line with which a guest hands over its results, in the same stream as its progress.
-const resultMark = "RESULTS "
-
-// progress passes on a guest's output up to the line with the results.
-type progress struct {
-	to   io.Writer
-	done bool
-}
-
-func (p *progress) Write(b []byte) (int, error) {
-	shown := b
-	if at := bytes.Index(b, []byte("\n"+resultMark)); at >= 0 {
-		shown = b[:at]
-		defer func() { p.done = true }()
-	}
-	if !p.done {
-		_, _ = p.to.Write(shown)
-	}
-	return len(b), nil
-}
-
-func readGuest(output []byte) (*report.Results, error) {
-	for line := range bytes.Lines(output) {
-		text, ok := bytes.CutPrefix(line, []byte(resultMark))
-		if !ok {
-			continue
-		}
-		var r report.Results
-		if err := json.Unmarshal(text, &r); err != nil {
-			return nil, fmt.Errorf("reading its results: %w", err)
-		}
-		return &r, nil
-	}
-	return nil, errors.New("it ended without results")
 }
 
 // InGuest is the guest's side: it measures the tools with these keys and writes the results to out.
@@ -167,7 +98,7 @@ func InGuest(ctx context.Context, keysJSON string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	tools := Pick(Tools(guestSonde), Guest, keys)
+	tools := Pick(Tools(guest.Sonde), Guest, keys)
 	b := &Bench{
 		Tools: tools, Root: guestPeers, Scale: GuestScale, Log: log,
 		Results: &report.Results{Machine: machine, Columns: Columns(tools, nil), Notes: GuestNotes},
@@ -175,12 +106,7 @@ func InGuest(ctx context.Context, keysJSON string, out, log io.Writer) error {
 	if err := b.Run(ctx, []Measure{{"guest", (*Bench).together}}); err != nil {
 		return err
 	}
-	text, err := json.Marshal(b.Results)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "\n%s%s\n", resultMark, text)
-	return err
+	return guest.Hand(out, b.Results)
 }
 
 // together takes the start and one storm with a single run of each tool.

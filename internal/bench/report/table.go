@@ -25,7 +25,7 @@ const none = "–"
 // Table is the layout of a report: its rows, which column is judged, and which it is compared with.
 type Table struct {
 	Rows              []Row
-	Judged, Reference string // column keys
+	Judged, Reference string // column keys; without a Reference no target may be a ratio
 	// Second, when set, is another column to compare with.
 	Second string
 }
@@ -56,8 +56,10 @@ func (t Table) writeRows(b *strings.Builder, r *Results) {
 		rule = append(rule, "---:")
 	}
 	for _, reference := range t.references() {
-		heads = append(heads, t.ratioHead(r, reference), "target", "")
-		rule = append(rule, "---:", "---:", "---")
+		if reference != "" {
+			heads, rule = append(heads, t.ratioHead(r, reference)), append(rule, "---:")
+		}
+		heads, rule = append(heads, "target", ""), append(rule, "---:", "---")
 	}
 	writeRow(b, heads)
 	writeRow(b, rule)
@@ -113,11 +115,14 @@ func (t Table) cells(r *Results, row Row) []string {
 	targets := []Target{row.Target, row.Second}
 	for i, key := range t.references() {
 		reference, referenceOK := r.Of(row.ID, key)
-		share := none
-		if ownOK && referenceOK && reference.Median > 0 {
-			share = fmt.Sprintf("%.2f", own.Median/reference.Median)
+		if key != "" {
+			share := none
+			if ownOK && referenceOK && reference.Median > 0 {
+				share = fmt.Sprintf("%.2f", own.Median/reference.Median)
+			}
+			cells = append(cells, share)
 		}
-		cells = append(cells, share, targets[i].text(row.Unit), targets[i].verdict(own, reference))
+		cells = append(cells, targets[i].text(row.Unit), targets[i].verdict(own, reference))
 	}
 	return cells
 }

@@ -131,3 +131,20 @@ func TestWriteJSON(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A table that compares with nobody has no column of ratios.
+func TestMarkdownWithoutReference(t *testing.T) {
+	table := Table{Judged: "own", Rows: []Row{{ID: "rss", Title: "peak RSS", Unit: "MiB", Target: AtMost(12)}, {ID: "free", Title: "free"}}}
+	r := &Results{Columns: []Column{{Key: "own", Title: "sonde"}, {Key: "other", Title: "sonde, otherwise"}}}
+	r.Add("rss", "own", 12)
+	r.Add("rss", "other", 13)
+	r.Add("free", "other", 1)
+	const want = `| | sonde | sonde, otherwise | target | |
+| --- | ---: | ---: | ---: | --- |
+| peak RSS, MiB | 12 | 13 | ≤ 12 MiB | met |
+| free | – | 1 | | |
+`
+	if diff := cmp.Diff(want, table.Markdown(r)); diff != "" {
+		t.Error(diff)
+	}
+}
