@@ -61,7 +61,7 @@ func (r *run) unread(err error) error {
 	if r.command == nil || !errors.Is(err, print.ErrClosedPipe) {
 		return r.written(err)
 	}
-	if err := errors.Join(r.session.Detach(), r.release()); err != nil {
+	if err := errors.Join(r.detach(), r.release()); err != nil {
 		return err
 	}
 	return r.commandStatus(nil)

@@ -145,7 +145,7 @@ func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	opt.Fields = shownFields(out, cols)
+	opt.Fields = shownFields(exec.RowType, out, cols)
 	switch x.hook {
 	case "auto":
 		opt.Events = attach.PreemptsRawTracepoints() && attach.MayTrace("syscalls", "sys_enter_execve")
@@ -247,13 +247,13 @@ func (x *execFlags) textColumns(classic bool) (cols []prog.Column) {
 }
 
 // shownFields are the keys that the programs have to gather for.
-func shownFields(out output, cols []prog.Column) []string {
+func shownFields(t *prog.RowType, out output, cols []prog.Column) []string {
 	var keys []string
 	switch {
 	case out.fields != nil:
 		return out.fields
 	case out.json:
-		for _, f := range exec.RowType.Fields {
+		for _, f := range t.Fields {
 			if !f.Extra {
 				keys = append(keys, f.Key)
 			}

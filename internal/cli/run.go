@@ -15,6 +15,7 @@ import (
 
 	"sonde/internal/target"
 	"sonde/internal/tool/guard/bypass"
+	"sonde/internal/tool/open/dynevent"
 )
 
 // version is set by the linker.
@@ -59,6 +60,9 @@ func asUsage(err error) error {
 // Run runs sonde with a command line, argv[0] included, and returns the exit status.
 func Run(argv []string, in, out, errOut *os.File) int {
 	if handled, status := target.LauncherMain(argv); handled {
+		return status
+	}
+	if handled, status := dynevent.RemoverMain(argv); handled {
 		return status
 	}
 	if handled, status := bypass.ChildMain(argv); handled {
@@ -135,6 +139,7 @@ func oneLine(s string) string {
 // dropIns are the names under which the binary is another tool: its flags, its columns.
 var dropIns = map[string]func(streams, string) *cobra.Command{
 	"execsnoop": execsnoopCommand,
+	"opensnoop": opensnoopCommand,
 	classicName: bpftraceCommand,
 }
 
@@ -146,17 +151,18 @@ func rootCommand(io streams) *cobra.Command {
 
   sonde exec -- make      trace one command and all its descendants
   sonde exec              trace every exec of the host
+  sonde open -- ls /      trace the files that a command opens
   sonde run FILE.bt       run a bpftrace script; -e PROGRAM, one given here
   sonde list 'PATTERN'    which probes there are here
   sonde doctor            what this kernel and these privileges allow
 
-Linked to the name execsnoop or bpftrace, it takes that tool's flags and prints what it prints.`,
+Linked to the name execsnoop, opensnoop or bpftrace, it takes that tool's flags and prints what it prints.`,
 		Args: commandName,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	common(root)
 	addVersion(root)
-	root.AddCommand(execCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
+	root.AddCommand(execCommand(io), openCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }

@@ -45,12 +45,13 @@ type run struct {
 	columns []prog.Column
 	exact   bool // columns as the classic tool prints them
 
-	inFlight, closing    string // variables of the programs: what is under way; begin nothing new
+	inFlight, closing    string // variables of the programs: what is under way; begin nothing new; "" where nothing takes time
 	treeLive, treeSeeded string // how many processes the followed tree has, by the programs and by us
 	missed               string // what it means when the kernel leaves out runs of the programs
 	hooks                hooks
 
-	session *attach.Session
+	session *attach.Session // nil where there are no programs
+	stop    func() error    // closes the probes in place of the session; nil: it is the session's
 	command *target.Command
 	file    *print.Output
 	tool    tracer
@@ -68,14 +69,16 @@ type run struct {
 
 // hooks are the steps of a run that a tool with more to do than to watch adds. Each may be nil.
 type hooks struct {
-	loaded   func() error              // programs and maps are in the kernel, nothing is attached
+	// open takes the place of loading run.spec and attaching it; it is called when COMMAND is there, and waits.
+	open     func() (*prog.Spec, *attach.Session, error)
 	attached func() error              // all is attached; the heading is not written, COMMAND still waits
 	beside   func(ctx context.Context) // runs beside the reading of records; the run ends when it returns
 	ending   func(sig os.Signal)       // at once when the run is to end, not on the reader's goroutine; nil: no signal
-	detach   func() error              // in place of Session.Detach
 	// account adds to the account; lines go below it on standard error.
 	account func(s *prog.Summary) (lines []string, err error)
 	signals []os.Signal // those that end the run, in place of endSignals
+	// unread is asked whether the run goes on, in silence, where nobody reads its output any more.
+	unread func() bool
 }
 
 // endSignals are those that end this run in order.
@@ -92,32 +95,18 @@ const heapGrowth = 20
 
 // trace does the whole run: start COMMAND held, load, attach, let it go, show records until the end, account.
 func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error) {
-	// One goroutine does the work. With a second processor, the Go scheduler wakes a thread to look for more whenever
-	// that goroutine rests, which was measured to double what a record costs.
-	runtime.GOMAXPROCS(1)
-
-	// A gone reader is found by the failing write; without a handler the runtime would end us before the accounting.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	r.signals = make(chan os.Signal, 2)
-	signal.Notify(r.signals, r.endSignals()...)
-	defer signal.Stop(r.signals)
+	done, err := r.prepare()
+	defer done()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-
-	if err := r.openOutput(); err != nil {
-		return err
+	open := r.load
+	if r.hooks.open != nil {
+		open = r.hooks.open
 	}
-	defer r.file.Close()
-	if r.target.HasCommand() {
-		if r.command, err = r.target.Start([3]*os.File{os.Stdin, os.Stdout, os.Stderr}); err != nil {
-			return err
-		}
-		defer r.command.Cancel()
-	}
-	if err := r.target.Apply(r.spec); err != nil {
-		return err
-	}
-	if r.session, err = attach.Open(r.spec); err != nil {
+	if r.spec, r.session, err = open(); err != nil {
 		return err
 	}
 	defer r.session.Close()
@@ -144,11 +133,10 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 		return err
 	}
 	r.seq = stream.NewSequence(len(tally.CPUs))
-	if err := call(r.hooks.loaded); err != nil {
-		return err
-	}
-	if err := r.session.Attach(); err != nil {
-		return err
+	if r.hooks.open == nil {
+		if err := r.session.Attach(); err != nil {
+			return err
+		}
 	}
 	if err := call(r.hooks.attached); err != nil {
 		return err
@@ -164,7 +152,7 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 		return err
 	}
 	// The heading says to who waits for it that nothing is missed from here on.
-	if err := sink.Flush(); err != nil {
+	if err := r.goOn(sink.Flush()); err != nil {
 		return r.unread(err)
 	}
 	r.stopped = make(chan struct{})
@@ -182,15 +170,59 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 	<-r.stopped
 
 	// From here on nothing new begins; what has begun is brought to its end.
-	detach := r.session.Detach
-	if r.hooks.detach != nil {
-		detach = r.hooks.detach
-	}
-	err = errors.Join(err, r.settle(), detach())
+	err = errors.Join(err, r.settle(), r.detach())
 	if !errors.Is(err, print.ErrClosedPipe) {
 		err = errors.Join(err, stream.Final(reader, r), unlessStopped(r.attendUrgent()), unlessStopped(r.tool.Finish()))
 	}
-	return r.finish(sink, counters, err)
+	return r.finish(sink, func() (*prog.Summary, error) { return r.summary(counters) }, err)
+}
+
+// detach closes the probes.
+func (r *run) detach() error {
+	if r.stop != nil {
+		return r.stop()
+	}
+	return r.session.Detach()
+}
+
+// prepare is what comes before anything is loaded: signals, the output, COMMAND held. done undoes it, also after an error.
+func (r *run) prepare() (done func(), err error) {
+	// One goroutine does the work. With a second processor, the Go scheduler wakes a thread to look for more whenever
+	// that goroutine rests, which was measured to double what a record costs.
+	runtime.GOMAXPROCS(1)
+
+	// A gone reader is found by the failing write; without a handler the runtime would end us before the accounting.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	r.signals = make(chan os.Signal, 2)
+	signal.Notify(r.signals, r.endSignals()...)
+	done = func() { signal.Stop(r.signals) }
+	if err := r.openOutput(); err != nil {
+		return done, err
+	}
+	done = func() {
+		r.file.Close()
+		signal.Stop(r.signals)
+	}
+	if r.target.HasCommand() {
+		if r.command, err = r.target.Start([3]*os.File{os.Stdin, os.Stdout, os.Stderr}); err != nil {
+			return done, err
+		}
+		return func() {
+			r.command.Cancel()
+			r.file.Close()
+			signal.Stop(r.signals)
+		}, nil
+	}
+	return done, nil
+}
+
+// load puts programs and maps into the kernel, for the target that was chosen.
+func (r *run) load() (*prog.Spec, *attach.Session, error) {
+	if err := r.target.Apply(r.spec); err != nil {
+		return r.spec, nil, err
+	}
+	s, err := attach.Open(r.spec)
+	return r.spec, s, err
 }
 
 func call(hook func() error) error {
@@ -205,6 +237,9 @@ const settleFor = 50 * time.Millisecond
 
 // settle waits until nothing is under way any more: without the programs that see the end of a thing, it would be lost.
 func (r *run) settle() error {
+	if r.closing == "" {
+		return nil
+	}
 	if err := r.session.SetWord(r.closing, 1); err != nil {
 		return err
 	}
@@ -265,7 +300,7 @@ func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
 	switch {
 	case r.command != nil:
 		ended = r.command.Done()
-	case r.target.EndsWithTree():
+	case r.target.EndsWithTree() && r.session != nil:
 		tick = time.Tick(treeTick)
 	}
 	ticks := 0
@@ -285,7 +320,9 @@ func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
 				return
 			}
 			// The programs tell when the tree has ended, but their record may have found the ring full.
-			ended, tick = nil, time.Tick(treeTick)
+			if ended = nil; r.session != nil {
+				tick = time.Tick(treeTick)
+			}
 		case <-tick:
 			if n, err := r.treeSize(); err != nil || n == 0 {
 				return
@@ -356,10 +393,12 @@ func (r *run) reseed() (alive bool, err error) {
 // the same for every tool.
 
 func (r *run) Before(uint64) error {
-	n, err := r.session.Word(r.inFlight)
-	r.idle = n == 0
-	if err != nil {
-		return err
+	if r.inFlight != "" {
+		n, err := r.session.Word(r.inFlight)
+		r.idle = n == 0
+		if err != nil {
+			return err
+		}
 	}
 	return r.attendUrgent()
 }
@@ -378,7 +417,16 @@ func (r *run) take(rec prog.Record) error {
 	if rec.Seq != 0 {
 		r.seq.Add(rec.CPU, rec.Seq)
 	}
-	return r.tool.Record(rec)
+	return r.goOn(r.tool.Record(rec))
+}
+
+// goOn lets a run that has more to do than to tell go on where its reader has gone.
+func (r *run) goOn(err error) error {
+	if errors.Is(err, print.ErrClosedPipe) && r.hooks.unread != nil && r.hooks.unread() {
+		r.file.Discard()
+		return nil
+	}
+	return err
 }
 
 // attendUrgent takes the records that go before all others.
@@ -394,7 +442,7 @@ func (r *run) Drained(now uint64, whole bool) error {
 	if err := r.tool.Release(r.mark.Advance(now, r.idle && whole)); err != nil {
 		return err
 	}
-	if err := r.file.Flush(); err != nil {
+	if err := r.goOn(r.file.Flush()); err != nil {
 		return err
 	}
 	if r.tool.TreeEnded() && r.target.EndsWithTree() && !r.out.noWait {
@@ -430,12 +478,12 @@ func (r *run) sink() print.Sink {
 }
 
 // finish accounts for the run, on stderr and in the sink, and turns its end into an error or a status.
-func (r *run) finish(sink print.Sink, counters *stream.Counters, err error) error {
+func (r *run) finish(sink print.Sink, account func() (*prog.Summary, error), err error) error {
 	if errors.Is(err, print.ErrClosedPipe) {
 		return r.commandStatus(nil)
 	}
 	flushed := r.file.Flush()
-	summary, serr := r.summary(counters)
+	summary, serr := account()
 	err = errors.Join(err, serr)
 	var below []string
 	if r.hooks.account != nil {

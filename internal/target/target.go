@@ -59,6 +59,15 @@ type Target struct {
 // PIDs returns the process ids of -p.
 func (t *Target) PIDs() []uint32 { return slices.Clone(t.pids) }
 
+// Roots returns the processes whose descendants are followed: those of --tree and, once it is started, COMMAND.
+func (t *Target) Roots() []uint32 {
+	roots := slices.Clone(t.roots)
+	if t.child != 0 {
+		roots = append(roots, t.child)
+	}
+	return roots
+}
+
 // FollowsTree says whether the fork and exit of processes are followed: --tree or -- COMMAND was given.
 func (t *Target) FollowsTree() bool { return t.mode&modeTree != 0 }
 
@@ -102,10 +111,7 @@ func (t *Target) Apply(s *prog.Spec) error {
 	if t.HasCommand() && t.child == 0 {
 		return errors.New("target: COMMAND is not started yet")
 	}
-	roots := slices.Clone(t.roots)
-	if t.child != 0 {
-		roots = append(roots, t.child)
-	}
+	roots := t.Roots()
 	if err := t.setConstants(s, len(roots)); err != nil {
 		return fmt.Errorf("%s: target: %w", s.Name, err)
 	}

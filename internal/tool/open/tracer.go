@@ -16,6 +16,9 @@ const (
 	recordOpen      = 1 // open.h
 )
 
+// Record is the number of the records of opens (prog.Record.Type), for who makes them without the programs.
+const Record = recordOpen
+
 // Cgroups tells the path of a process's cgroup and the id of its container; empty where not known. It is asked while
 // the process probably still lives.
 type Cgroups interface {

@@ -1,6 +1,8 @@
 package dynevent
 
 import (
+	"golang.org/x/sys/unix"
+
 	"sonde/internal/fileevent"
 	"sonde/internal/prog"
 )
@@ -23,7 +25,9 @@ type call struct {
 type joiner struct {
 	tasks  *tasks
 	record func(prog.Record) error
-	number uint16 // of the records
+	keep   func(*fileevent.Event) bool // nil: all
+	number uint16                      // of the records
+	adds   bool                        // flags are those that the kernel has added O_LARGEFILE to, as it does for every 64-bit program
 	opens  map[uint32]*call
 	free   []*call
 	body   []byte
@@ -36,6 +40,14 @@ type joiner struct {
 
 // fmodeExec is the flag of the opens that an exec does (__FMODE_EXEC of linux/fs.h).
 const fmodeExec = 0x20
+
+var largeFile = func() uint64 {
+	f, _ := fileevent.FlagNamed("O_LARGEFILE")
+	return f.Mask
+}()
+
+// tmpfileOnly is what O_TMPFILE has besides O_DIRECTORY: with it or with O_CREAT, the mode means something.
+const tmpfileOnly = unix.O_TMPFILE &^ unix.O_DIRECTORY
 
 // see takes one event. The error is record's.
 func (j *joiner) see(e *event) error {
@@ -92,7 +104,7 @@ func (j *joiner) see(e *event) error {
 		if c == nil {
 			j.startless++
 			c = j.begin(e, fileevent.How(e.source.how), false)
-			c.marks |= fileevent.Untimed | fileevent.NoDirFD | fileevent.NoMode
+			c.marks |= fileevent.Untimed | fileevent.NoDirFD
 		}
 		return j.end(e, c, int32(e.ret))
 	}
@@ -116,8 +128,8 @@ func (j *joiner) begin(e *event, how fileevent.How, inside bool) *call {
 	if e.source.dirfd.size == 0 {
 		c.marks |= fileevent.NoDirFD
 	}
-	if e.source.mode.size == 0 {
-		c.marks |= fileevent.NoMode
+	if j.adds {
+		c.flags &^= largeFile
 	}
 	if how == fileevent.ByCreat {
 		c.flags = creatFlags
@@ -140,12 +152,18 @@ func (j *joiner) end(e *event, c *call, ret int32) error {
 	if !ok || pid == 0 {
 		return nil
 	}
-	if c.marks&fileevent.NoPath != 0 && c.marks&fileevent.Untimed == 0 && c.how != fileevent.ByHandle {
-		j.unread++
-	}
 	ev := fileevent.Event{
 		Time: c.start, Duration: e.time - c.start, PID: pid, TID: e.task, DirFD: c.dirfd, Ret: ret,
 		Flags: c.flags, Mode: c.mode, How: c.how, Marks: c.marks | fileevent.NoFile,
+	}
+	if c.flags&(unix.O_CREAT|tmpfileOnly) == 0 {
+		ev.Marks |= fileevent.NoMode
+	}
+	if j.keep != nil && !j.keep(&ev) {
+		return nil
+	}
+	if c.marks&fileevent.NoPath != 0 && c.marks&fileevent.Untimed == 0 && c.how != fileevent.ByHandle {
+		j.unread++
 	}
 	j.body = ev.AppendBody(j.body[:0], c.comm, c.path)
 	return j.record(prog.Record{Type: j.number, CPU: c.cpu, Time: c.start, Body: j.body})

@@ -37,12 +37,13 @@ var byCall = fieldNames{dirfd: "dfd", flags: "flags", mode: "mode", comm: "comm"
 // name below it, which execs, io_uring and the kernel itself do too. The name that the look-up works on is in the kernel's memory;
 // the one in the caller's is for those opens that fail before it.
 func kprobes(function string) []definition {
-	args := "dfd=$arg1:s32 flags=$arg3:x32 mode=$arg4:x16"
+	args, how := "dfd=$arg1:s32 flags=$arg3:x32 mode=$arg4:x16", uint16(fileevent.ByOpenat)
 	if function == "do_sys_openat2" {
+		how = uint16(fileevent.ByOpenat2)
 		args = "dfd=$arg1:s32 flags=+0($arg3):x64 mode=+8($arg3):x64" // struct open_how of linux/openat2.h
 	}
 	list := []definition{{name: "exit", kind: maxActive, place: function, args: "ret=$retval:s32",
-		layout: layout{part: partExit, how: uint16(fileevent.ByHook)}, fields: fieldNames{ret: "ret"}}}
+		layout: layout{part: partExit, how: how}, fields: fieldNames{ret: "ret"}}}
 	for _, look := range []string{"do_filp_open", "do_file_open"} { // the second on 7.2
 		list = append(list, definition{name: "opened", kind: maxActive, place: look, args: "ret=$retval:s64",
 			layout: layout{part: partOpened}, fields: fieldNames{ret: "ret"}, optional: true})
@@ -52,7 +53,7 @@ func kprobes(function string) []definition {
 			layout: layout{part: partName}, fields: byCall, optional: true})
 	}
 	list = append(list, definition{name: "enter", kind: "p", place: function, args: args + " comm=$comm:string path=+0($arg2):ustring",
-		layout: layout{part: partEnter, how: uint16(fileevent.ByHook)}, fields: byCall})
+		layout: layout{part: partEnter, how: how}, fields: byCall})
 	return append(list, handles...)
 }
 

@@ -6,10 +6,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"sonde/internal/fileevent"
 	"sonde/internal/kernel"
 	"sonde/internal/prog"
 	"sonde/internal/stream"
@@ -21,7 +21,8 @@ type Options struct {
 	Follows     bool     // and those that Follow enters into the tree, with their descendants
 	BytesPerCPU int      // of the trace buffers; 0 is DefaultBytesPerCPU
 	Kind        Kind
-	Record      uint16 // the number of the records it makes (prog.Record.Type)
+	Record      uint16                      // the number of the records it makes (prog.Record.Type)
+	Keep        func(*fileevent.Event) bool // nil: all
 }
 
 // DefaultBytesPerCPU is a tenth of a second of opens at full speed.
@@ -43,7 +44,6 @@ type Trace struct {
 	free    []*event
 	odd     uint64 // events that are none of ours, or too short
 	oddErr  error
-	lives   time.Time // when it was last looked whether the tree lives
 }
 
 // Bounds of what waits to be put in order.
@@ -98,13 +98,40 @@ func (t *Trace) open(opt Options) error {
 	t.order = stream.NewOrder[*event](orderItems, orderBytes)
 	t.join = &joiner{
 		tasks:  newTasks(uint32(os.Getpid()), opt.PIDs, opt.Follows),
-		number: opt.Record, opens: make(map[uint32]*call),
+		number: opt.Record, keep: opt.Keep, adds: t.kind == Kprobes, opens: make(map[uint32]*call),
 	}
 	return nil
 }
 
 // Kind is the kind of events that were made.
 func (t *Trace) Kind() Kind { return t.kind }
+
+// CannotShow names the ways to open a file that these events do not see.
+func (t *Trace) CannotShow() (ways []string) {
+	seen := make(map[string]bool)
+	for _, d := range t.own {
+		if d.group != t.in.name {
+			seen[d.name] = true
+			continue
+		}
+		seen[strings.TrimSuffix(d.name, "_"+t.suffix)] = true
+	}
+	if t.kind == EventProbes {
+		for _, call := range []string{"openat2", "creat"} {
+			if !seen[call] {
+				ways = append(ways, call)
+			}
+		}
+		ways = append(ways, "32-bit programs")
+	}
+	if !seen["sys_enter_open_by_handle_at"] {
+		ways = append(ways, "open_by_handle_at")
+	}
+	if !seen["name"] || !seen["opened"] {
+		ways = append(ways, "io_uring", "opens by exec", "the kernel's own opens")
+	}
+	return ways
+}
 
 // Start begins to record. roots are entered into the followed tree; their descendants are for the caller to enter.
 func (t *Trace) Start(roots []uint32) error {
@@ -231,8 +258,8 @@ func (t *Trace) see(e *event) error {
 // TreeEnded says whether the last process of the followed tree has ended.
 func (t *Trace) TreeEnded() bool { return t.join.tasks.ended }
 
-// Processes are those of the followed tree, as far as events told.
-func (t *Trace) Processes() (pids []uint32) {
+// Tree lists the processes of the followed tree, as far as events told.
+func (t *Trace) Tree() (pids []uint32) {
 	for pid := range t.join.tasks.tree {
 		pids = append(pids, pid)
 	}
