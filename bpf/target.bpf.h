@@ -15,6 +15,7 @@
 #define TARGET_CGROUP 16
 #define TARGET_CGROUPMAP 32
 #define TARGET_MNTNSMAP 64
+#define TARGET_NOT_SELF 128
 #define TARGET_TREE_ENDS 256
 
 #define TARGET_CGROUPS 8
@@ -23,6 +24,11 @@ const volatile __u32 target_mode = 0;
 const volatile __u32 target_uid = 0;
 const volatile __u32 target_ppid = 0;
 const volatile __u32 target_cgroup_count = 0;
+
+/* For tools that would see their own doings and so never rest: they define TARGET_LEAVES_SELF. */
+#ifdef TARGET_LEAVES_SELF
+const volatile __u32 target_self = 0;
+#endif
 
 /*
  * Processes of the followed tree that are alive are target_live + target_seeded. The first is written here only, and
@@ -119,6 +125,10 @@ static __always_inline bool target_inherit(struct task_struct *task, __u32 tgid)
 /* target_match says whether the current task is one to be traced. PID and TREE are a union, all else narrows. */
 static __always_inline bool target_match(struct task_struct *task)
 {
+#ifdef TARGET_LEAVES_SELF
+	if ((target_mode & TARGET_NOT_SELF) && bpf_get_current_pid_tgid() >> 32 == target_self)
+		return false;
+#endif
 	if (target_mode & TARGET_UID) {
 		if ((__u32)bpf_get_current_uid_gid() != target_uid)
 			return false;

@@ -59,11 +59,13 @@ const (
 	bpfSendersVarTargetMode        = "target_mode"
 	bpfSendersVarTargetPpid        = "target_ppid"
 	bpfSendersVarTargetSeeded      = "target_seeded"
+	bpfSendersVarTargetSelf        = "target_self"
 	bpfSendersVarTargetUid         = "target_uid"
 	bpfSendersVarWant              = "want"
 	bpfSendersVarWantCreated       = "want_created"
 	bpfSendersVarWantFailed        = "want_failed"
 	bpfSendersVarWantFlags         = "want_flags"
+	bpfSendersVarWantTid           = "want_tid"
 	bpfSendersVarWantWrite         = "want_write"
 )
 
@@ -164,11 +166,13 @@ type bpfSendersVariableSpecs struct {
 	TargetMode        *ebpf.VariableSpec `ebpf:"target_mode"`
 	TargetPpid        *ebpf.VariableSpec `ebpf:"target_ppid"`
 	TargetSeeded      *ebpf.VariableSpec `ebpf:"target_seeded"`
+	TargetSelf        *ebpf.VariableSpec `ebpf:"target_self"`
 	TargetUid         *ebpf.VariableSpec `ebpf:"target_uid"`
 	Want              *ebpf.VariableSpec `ebpf:"want"`
 	WantCreated       *ebpf.VariableSpec `ebpf:"want_created"`
 	WantFailed        *ebpf.VariableSpec `ebpf:"want_failed"`
 	WantFlags         *ebpf.VariableSpec `ebpf:"want_flags"`
+	WantTid           *ebpf.VariableSpec `ebpf:"want_tid"`
 	WantWrite         *ebpf.VariableSpec `ebpf:"want_write"`
 }
 
@@ -234,11 +238,13 @@ type bpfSendersVariables struct {
 	TargetMode        *ebpf.Variable `ebpf:"target_mode"`
 	TargetPpid        *ebpf.Variable `ebpf:"target_ppid"`
 	TargetSeeded      *ebpf.Variable `ebpf:"target_seeded"`
+	TargetSelf        *ebpf.Variable `ebpf:"target_self"`
 	TargetUid         *ebpf.Variable `ebpf:"target_uid"`
 	Want              *ebpf.Variable `ebpf:"want"`
 	WantCreated       *ebpf.Variable `ebpf:"want_created"`
 	WantFailed        *ebpf.Variable `ebpf:"want_failed"`
 	WantFlags         *ebpf.Variable `ebpf:"want_flags"`
+	WantTid           *ebpf.Variable `ebpf:"want_tid"`
 	WantWrite         *ebpf.Variable `ebpf:"want_write"`
 }
 

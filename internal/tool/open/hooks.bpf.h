@@ -8,7 +8,7 @@ static __always_inline int begin(struct open_args *a)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	if (*(volatile __u64 *)&closing || !target_match(task))
+	if (*(volatile __u64 *)&closing || !traced(task))
 		return 0;
 	if (is_compat(task))
 		a->marks |= FILE_COMPAT;
@@ -96,11 +96,15 @@ int event_exit(struct exit_event *ctx)
 	return end(ctx->ret, open_family((__s32)ctx->nr, false));
 }
 
+/* All of the family but open_by_handle_at come to this function; which it is the registers tell. */
 static __always_inline void openat2_args(struct open_args *a, __u64 dfd, __u64 name, __u64 how)
 {
+	struct caller c;
+
+	caller_read(&c, (struct task_struct *)bpf_get_current_task());
+	a->how = c.how;
 	a->dirfd = dfd;
 	a->path = name;
-	a->how = BY_OPENAT2;
 	a->how_at = how;
 	a->kernel_how = 1;
 }
@@ -135,12 +139,14 @@ SEC("kprobe/do_sys_open")
 int kprobe_open(struct pt_regs *ctx)
 {
 	struct open_args a = {};
+	struct caller c;
 
 	a.dirfd = KPROBE_ARG0(ctx);
 	a.path = KPROBE_ARG1(ctx);
 	a.flags = (__u32)KPROBE_ARG2(ctx);
 	a.mode = KPROBE_ARG3(ctx);
-	a.how = BY_OPENAT;
+	caller_read(&c, (struct task_struct *)bpf_get_current_task());
+	a.how = c.how;
 	return begin(&a);
 }
 
@@ -156,7 +162,7 @@ static __always_inline int begin_bare(__u64 which)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct open_args a = {};
 
-	if (*(volatile __u64 *)&closing || !target_match(task))
+	if (*(volatile __u64 *)&closing || !traced(task))
 		return 0;
 	start_put((__u64)task + which, &a);
 	return 0;
@@ -183,7 +189,7 @@ static __always_inline int call_end(struct open_args *a, long ret, __u32 slot)
 	bool timed;
 
 	timed = (want & WANT_TIME) && start_take((__u64)task, &begun);
-	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !target_match(task)))
+	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !traced(task)))
 		return 0;
 	if (want_failed && ret >= 0)
 		goto out;
@@ -207,7 +213,7 @@ int fexit_openat2(__u64 *ctx)
 	struct open_args a = {};
 
 	openat2_args(&a, ctx[0], ctx[1], ctx[2]);
-	return call_end(&a, ctx[3], AT_CALL);
+	return call_end(&a, (__s32)ctx[3], AT_CALL); /* in 7.2 it is an int, and what is above is anything */
 }
 
 SEC("fexit/do_handle_open")
@@ -218,7 +224,7 @@ int fexit_handle(__u64 *ctx)
 	a.dirfd = ctx[0];
 	a.flags = (__u32)ctx[2];
 	a.how = BY_HANDLE;
-	return call_end(&a, ctx[3], AT_HANDLE);
+	return call_end(&a, (__s32)ctx[3], AT_HANDLE);
 }
 
 #endif

@@ -6,54 +6,8 @@
 /* The syscalls:* events do not tell of 32-bit programs: then those are told of here, without their descriptor. */
 const volatile __u32 inner_compat = 0;
 
-#define PF_IO_WORKER 0x10
-#define PF_KTHREAD 0x00200000
-#define LOOKUP_CACHED 0x200200 /* only what needs no waiting: 0x200000 from 5.12 on, 0x200 in 7.2; the other is no flag of both */
+#define LOOKUP_CACHED 0x200200 /* only what needs no waiting: 0x200000 from 5.12 on, 0x200 in 7.2; neither has the other one */
 #define EAGAIN 11
-#define THREAD_SIZE 16384
-
-enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
-
-/* The registers with which a task came into the kernel. Before 5.15 there is no helper; they lie at the end of its stack. */
-static __always_inline struct pt_regs *user_regs(struct task_struct *task)
-{
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
-		return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	return BPF_CORE_READ(task, stack) + THREAD_SIZE - bpf_core_type_size(struct pt_regs);
-}
-
-struct caller {
-	struct pt_regs *regs; /* 0: none from user space */
-	__u32 family;         /* the system call of the open family that it is in; 0: none */
-	__u32 how;            /* BY_... */
-	__u32 worker;
-	__u32 compat;
-};
-
-/* What the current task opens a file for. */
-static __always_inline void caller_read(struct caller *c, struct task_struct *task)
-{
-	__u32 flags = BPF_CORE_READ(task, flags);
-	long nr;
-
-	c->regs = 0;
-	c->family = 0;
-	c->worker = flags & PF_IO_WORKER;
-	c->compat = 0;
-	c->how = c->worker ? BY_IO_URING : BY_KERNEL;
-	if (flags & (PF_KTHREAD | PF_IO_WORKER))
-		return;
-	c->compat = is_compat(task) ? 1 : 0;
-	c->regs = user_regs(task);
-	nr = syscall_number(c->regs) & ~NR_X32;
-	c->family = open_family(nr, c->compat);
-	if (c->family)
-		c->how = c->family;
-	else if (nr == NR_IO_URING_ENTER)
-		c->how = BY_IO_URING;
-	else if (c->compat ? nr == NR_COMPAT_EXECVE || nr == NR_COMPAT_EXECVEAT : nr == NR_EXECVE || nr == NR_EXECVEAT)
-		c->how = BY_EXEC;
-}
 
 /* Whether an open that the caller makes is told of elsewhere. */
 static __always_inline bool told(struct caller *c)
@@ -126,7 +80,7 @@ int fexit_inner(__u64 *ctx)
 	if (told(&c))
 		return 0;
 	timed = (want & WANT_TIME) && start_take((__u64)task + OF_INNER, &begun);
-	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !target_match(task)))
+	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !traced(task)))
 		return 0;
 	if (!only_tried(&c, ctx[2], ctx[3])) {
 		inner_args(&a, &c, ctx[0], ctx[1], ctx[2]);
@@ -138,7 +92,7 @@ int fexit_inner(__u64 *ctx)
 	return 0;
 }
 
-/* how_at is what op points to: how_read is not for these. */
+/* Until the end how_at keeps op, which is no struct open_how. */
 SEC("kprobe/do_filp_open")
 int kprobe_inner(struct pt_regs *ctx)
 {
@@ -147,7 +101,7 @@ int kprobe_inner(struct pt_regs *ctx)
 	struct caller c;
 
 	caller_read(&c, task);
-	if (told(&c) || *(volatile __u64 *)&closing || !target_match(task))
+	if (told(&c) || *(volatile __u64 *)&closing || !traced(task))
 		return 0;
 	inner_args(&a, &c, KPROBE_ARG0(ctx), KPROBE_ARG1(ctx), KPROBE_ARG2(ctx));
 	a.how_at = KPROBE_ARG2(ctx);
@@ -166,8 +120,10 @@ int kretprobe_inner(struct pt_regs *ctx)
 	if (!start_take((__u64)task + OF_INNER, &a))
 		return 0;
 	caller_read(&c, task);
-	if (!only_tried(&c, a.how_at, KPROBE_RET(ctx)))
+	if (!only_tried(&c, a.how_at, KPROBE_RET(ctx))) {
+		a.how_at = 0;
 		inner_finish(&a, KPROBE_RET(ctx));
+	}
 	over();
 	return 0;
 }
@@ -180,7 +136,7 @@ int exec_commit(struct bpf_raw_tracepoint_args *ctx)
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
 	struct open_args a = {};
 
-	if (*(volatile __u64 *)&closing || !target_match(task))
+	if (*(volatile __u64 *)&closing || !traced(task))
 		return 0;
 	a.how = BY_EXEC;
 	a.dirfd = AT_FDCWD;
@@ -200,7 +156,7 @@ int fexit_security(__u64 *ctx)
 	struct open_buffer *b;
 	struct caller c;
 
-	if ((__s32)ctx[1] || *(volatile __u64 *)&closing || !target_match(task))
+	if ((__s32)ctx[1] || *(volatile __u64 *)&closing || !traced(task))
 		return 0;
 	b = ended(AT_CALL, 0);
 	if (!b)

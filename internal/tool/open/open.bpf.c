@@ -25,6 +25,7 @@
 #ifdef OPEN_SENDERS
 #define RECORD_MANY_SENDERS
 #endif
+#define TARGET_LEAVES_SELF
 #include "target.bpf.h"
 #include "open.h"
 #include "syscall.bpf.h"
@@ -45,6 +46,7 @@ const volatile __u32 want = 0;
 const volatile __u32 want_failed = 0;
 const volatile __u32 want_write = 0;
 const volatile __u32 want_created = 0;
+const volatile __u32 want_tid = 0; /* 0: all */
 
 /* With want_flags, one of these is to be true of the flags. */
 const volatile __u32 want_flags = 0;
@@ -116,6 +118,14 @@ __u64 in_flight = 0;
 
 /* Set by user space at the end of a run: nothing new is noted. */
 __u64 closing = 0;
+
+/* Whether the current task is one whose opens are asked for. */
+static __always_inline bool traced(struct task_struct *task)
+{
+	if (want_tid && (__u32)bpf_get_current_pid_tgid() != want_tid)
+		return false;
+	return target_match(task);
+}
 
 /* in_flight goes up before the time is taken: where it reads 0, nothing that began earlier is still under way. */
 static __always_inline int start_put(__u64 key, struct open_args *a)
@@ -190,7 +200,7 @@ int raw_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	task = (struct task_struct *)bpf_get_current_task();
 	a.how = open_family(nr, is_compat(task));
-	if (!a.how || !target_match(task))
+	if (!a.how || !traced(task))
 		return 0; /* the same number means something else */
 	start_put((__u64)task, &a); /* if the table is full it is shown without its time */
 	return 0;
@@ -220,7 +230,7 @@ int raw_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!how)
 		return 0;
 	timed = (want & WANT_TIME) && start_take((__u64)task, &begun);
-	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !target_match(task)))
+	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !traced(task)))
 		return 0;
 	if (want_failed && (long)ctx->args[1] >= 0)
 		goto out;
@@ -231,6 +241,7 @@ int raw_exit(struct bpf_raw_tracepoint_args *ctx)
 	b->a.how = how;
 	b->a.marks = compat ? FILE_COMPAT : 0;
 	b->a.mode = 0;
+	b->a.how_at = 0;
 	b->a.kernel_how = 0;
 	syscall_args(&s, regs, compat);
 	args_take(&b->a, &s);
@@ -241,5 +252,6 @@ out:
 	return 0;
 }
 
+#include "caller.bpf.h"
 #include "hooks.bpf.h"
 #include "inner.bpf.h"

@@ -175,8 +175,7 @@ func check(t *testing.T, p Plan, order string, want *seen, got *fileevent.Event,
 	if want.dirfd && fmt.Sprint(got.DirFD) != said[1] {
 		bad("directory %d, want %s", got.DirFD, said[1])
 	}
-	// What comes to do_sys_openat2 has forgotten how it was called.
-	if p.Hook != HookKprobe && p.Hook != HookFentry && got.How != want.how {
+	if got.How != want.how {
 		bad("by %s, want %s", got.How, want.how)
 	}
 }
@@ -257,36 +256,50 @@ func TestKernelCompat(t *testing.T) {
 
 // What no system call of the family opens.
 func TestKernelInner(t *testing.T) {
-	eachHook(t, []Hook{HookAuto, HookFentry, HookLSM}, func(t *testing.T, p Plan) {
-		c := startChild(t)
-		tr := startTrace(t, Options{Plan: p, Fields: allFields()}, target.Options{Trees: []string{pidOf(c)}})
-		if said := c.do(t, "io_uring "+c.dir+"/sub/inner"); said != "done unsupported" && shows(p, WayIOUring) {
-			events := tr.events(t)
-			n := 0
-			for _, e := range events {
-				if e.How == fileevent.ByIOUring && string(e.AppendFile(nil)) == c.dir+"/sub/inner" && (p.Hook == HookLSM || string(e.Path()) == c.dir+"/sub/inner") {
-					n++
-				}
-			}
-			if n != 1 {
-				show(t, events)
-				t.Errorf("%d opens by io_uring, want 1", n)
-			}
+	eachHook(t, []Hook{HookAuto, HookFentry, HookLSM}, inner)
+	t.Run("kprobes", func(t *testing.T) {
+		need(t)
+		vmtest.Need(t, kernel.Kprobe)
+		k := facts(t)
+		k.Fentry = false
+		p, err := Choose(HookAuto, k)
+		if err != nil {
+			t.Fatal(err)
 		}
-		c.do(t, "exec "+c.dir+"/script")
-		events := tr.events(t)
-		var script, shell bool
-		for _, e := range events {
-			if e.How == fileevent.ByExec {
-				script = script || string(e.AppendFile(nil)) == c.dir+"/script"
-				shell = shell || string(e.Path()) == "/bin/sh"
-			}
-		}
-		if script != shows(p, WayScript) || !shell && p.Hook != HookLSM {
-			show(t, events)
-			t.Errorf("the script's open is shown: %v; its interpreter's: %v", script, shell)
-		}
+		inner(t, p)
 	})
+}
+
+func inner(t *testing.T, p Plan) {
+	t.Helper()
+	c := startChild(t)
+	tr := startTrace(t, Options{Plan: p, Fields: allFields()}, target.Options{Trees: []string{pidOf(c)}})
+	if said := c.do(t, "io_uring "+c.dir+"/sub/inner"); said != "done unsupported" && shows(p, WayIOUring) {
+		events := tr.events(t)
+		n := 0
+		for _, e := range events {
+			if e.How == fileevent.ByIOUring && string(e.AppendFile(nil)) == c.dir+"/sub/inner" && (p.Hook == HookLSM || string(e.Path()) == c.dir+"/sub/inner") {
+				n++
+			}
+		}
+		if n != 1 {
+			show(t, events)
+			t.Errorf("%d opens by io_uring, want 1", n)
+		}
+	}
+	c.do(t, "exec "+c.dir+"/script")
+	events := tr.events(t)
+	var script, shell bool
+	for _, e := range events {
+		if e.How == fileevent.ByExec {
+			script = script || string(e.AppendFile(nil)) == c.dir+"/script"
+			shell = shell || string(e.Path()) == "/bin/sh"
+		}
+	}
+	if script != shows(p, WayScript) || !shell && p.Hook != HookLSM {
+		show(t, events)
+		t.Errorf("the script's open is shown: %v; its interpreter's: %v", script, shell)
+	}
 }
 
 // What is not asked for is not told.

@@ -125,7 +125,7 @@ const (
 	WayHandle  = Way("open_by_handle_at")
 	WayIOUring = Way("io_uring")
 	WayExec    = Way("opens by exec")
-	WayScript  = Way("of exec, scripts and the loader's file")
+	WayScript  = Way("scripts and loaders of execs")
 	WayKernel  = Way("the kernel's own opens")
 	WayCompat  = Way("32-bit programs")
 	WayFailed  = Way("failed opens")

@@ -54,8 +54,6 @@ static __always_inline void how_read(struct open_args *a)
 	const void *from = (const void *)a->how_at;
 	struct open_how how = {};
 
-	if (!from)
-		return;
 	if (a->kernel_how)
 		bpf_probe_read_kernel(&how, sizeof(how), from);
 	else
@@ -203,7 +201,7 @@ __attribute__((noinline)) int finish(__u32 slot)
 		return 0;
 	a = &b->a;
 	ret = b->ret;
-	if (a->how == BY_OPENAT2)
+	if (a->how_at)
 		how_read(a);
 	if (!flags_wanted(a->flags))
 		return 0;

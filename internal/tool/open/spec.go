@@ -20,6 +20,7 @@ type Options struct {
 	Write     bool             // only opens for writing, or that truncate
 	Created   bool             // only opens that made the file
 	Flags     []fileevent.Flag // only opens with one of these flags; nil: all
+	TID       uint32           // only opens by this thread; 0: all
 	RingBytes int              // a power of two of at least a page; 0 is DefaultRingBytes
 }
 
@@ -112,6 +113,7 @@ func (o Options) constants() map[string]any {
 	}
 	c := map[string]any{
 		bpfVarWant: o.want(), bpfVarWantFailed: bit(o.Failed), bpfVarWantWrite: bit(o.Write), bpfVarWantCreated: bit(o.Created),
+		bpfVarWantTid:   o.TID,
 		bpfVarWantFlags: bit(len(o.Flags) > 0), bpfVarInnerCompat: bit(o.Plan.Hook == HookTracepoint),
 	}
 	var anyBits uint64
