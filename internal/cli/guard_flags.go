@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sonde/internal/target"
+	"sonde/internal/tool/guard"
 )
 
 const persistFlag = "persist"
@@ -29,7 +31,6 @@ type guardFlags struct {
 	persist      string
 	revoke       bool
 	help         bool
-	quietNotes   bool
 	perSecond    uint64        // of maxDenies; 0 is no limit
 	deadlineTime time.Duration // of deadline; 0 is none
 }
@@ -57,6 +58,9 @@ func (x *guardFlags) check(f *pflag.FlagSet) (err error) {
 	}
 	if x.perSecond, err = parseRate(x.maxDenies); err != nil {
 		return err
+	}
+	if m := guard.Mechanism(x.mechanism); m != "auto" && !slices.Contains(guard.Mechanisms(), m) {
+		return usage("--mechanism %q: the mechanisms are lsm, fmod_ret, override and kill; or auto", x.mechanism)
 	}
 	if f.Changed(persistFlag) && !validGuardName(x.persist) {
 		return usage("--persist=%q: a name of up to 63 letters, digits, _ and -", x.persist)
@@ -97,4 +101,11 @@ func parseRate(s string) (uint64, error) {
 		return 0, usage("--max-denies %q: a number for each second, such as 100/s", s)
 	}
 	return n, nil
+}
+
+// narrows says whether the run is about some processes only.
+func (x *guardFlags) narrows() bool {
+	t := &x.target
+	return len(t.PIDs)+len(t.Trees)+len(t.Command)+len(t.Cgroups) > 0 || t.User != "" || t.PPID != "" || t.Container != "" ||
+		t.CgroupMap != "" || t.MntnsMap != ""
 }

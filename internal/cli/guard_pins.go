@@ -12,6 +12,7 @@ import (
 
 	"sonde/internal/attach"
 	"sonde/internal/target"
+	"sonde/internal/tool/guard"
 )
 
 // pinRoot is the directory in the bpf file system that holds the persistent guards, each in a directory of its own.
@@ -31,18 +32,11 @@ type guardState struct {
 	Until     *time.Time              `json:"until"`  // of --for; nil for none
 	Rules     []guardStateRule        `json:"rules"`
 	Words     map[string]attach.Place `json:"words"` // where the variables lie that are read and written later
-	Counters  counterLayout           `json:"counters"`
 }
 
 type guardStateRule struct {
 	Name string `json:"name"`
 	Text string `json:"text"`
-}
-
-// counterLayout says where the counters of rules are, for those who did not load the programs.
-type counterLayout struct {
-	Map   string `json:"map"`
-	First uint32 `json:"first"` // key of the first rule's
 }
 
 const stateVersion = 1
@@ -144,4 +138,38 @@ func (st *guardState) watched() bool {
 	}
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", st.PID))
 	return err == nil && string(bytes.TrimSpace(comm)) == "sonde"
+}
+
+// pin makes the guard outlive sonde.
+func (g *guardRun) pin() error {
+	s := g.run.session
+	if err := s.Pin(g.pins.own, guard.Maps()...); err != nil {
+		return fmt.Errorf("--persist: %w", err)
+	}
+	if err := g.pins.write(g.state()); err != nil {
+		return err
+	}
+	g.pinned = true
+	return nil
+}
+
+// state describes what is in force.
+func (g *guardRun) state() *guardState {
+	st := &guardState{
+		Version: stateVersion, Since: g.since, By: armedBy(), PID: os.Getpid(), Mechanism: string(g.mechanism),
+		Source: g.source.describe(), Words: make(map[string]attach.Place),
+	}
+	if d := g.flags.deadlineTime; d > 0 {
+		until := g.since.Add(d)
+		st.Until = &until
+	}
+	places := g.run.session.Places()
+	for _, name := range []string{guard.ModeWord, guard.GenerationWord, guard.DeadlineWord, guard.RulesHalf} {
+		st.Words[name] = places[name]
+	}
+	for i := range g.set.Rules {
+		r := &g.set.Rules[i]
+		st.Rules = append(st.Rules, guardStateRule{r.Name, ruleText(r)})
+	}
+	return st
 }

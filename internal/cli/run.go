@@ -152,6 +152,7 @@ func rootCommand(io streams) *cobra.Command {
   sonde exec -- make      trace one command and all its descendants
   sonde exec              trace every exec of the host
   sonde open -- ls /      trace the files that a command opens
+  sonde guard deny FILE   report, deny or kill what must not be done to files
   sonde run FILE.bt       run a bpftrace script; -e PROGRAM, one given here
   sonde list 'PATTERN'    which probes there are here
   sonde doctor            what this kernel and these privileges allow
@@ -162,7 +163,7 @@ Linked to the name execsnoop, opensnoop or bpftrace, it takes that tool's flags 
 	}
 	common(root)
 	addVersion(root)
-	root.AddCommand(execCommand(io), openCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
+	root.AddCommand(execCommand(io), openCommand(io), guardCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }

@@ -133,6 +133,12 @@ func weather(err error) bool {
 	return false
 }
 
+// Discard makes it go on where the reader has gone: what comes is taken, and goes nowhere.
+func (o *Output) Discard() {
+	o.w, o.final = io.Discard, nil
+	o.ends, o.buf = o.ends[:0], o.buf[:1]
+}
+
 // Err returns the first error, weather or not: nil if all is well.
 func (o *Output) Err() error { return o.err }
 
