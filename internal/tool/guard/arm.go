@@ -52,14 +52,16 @@ func Arm(set *rule.Set, env Env) (*Armed, error) {
 		out: &Armed{
 			Objects: make(map[Object][]int), Entries: make(map[Entry][]int), Trees: make(map[Object][]int), Names: make(map[string][]int),
 		},
-		watch: make(map[string]map[string]bool),
+		watch: make(map[string]map[string]Object),
 	}
 	a.findVital()
 	for i := range set.Rules {
 		a.arm(i)
 	}
 	if set.File != "" {
-		a.watchFile(set.File)
+		if a.out.File, err = filepath.Abs(set.File); err != nil {
+			return nil, fmt.Errorf("%s: %w", set.File, err)
+		}
 	}
 	if len(a.problems) > 0 {
 		return nil, a.problems
@@ -74,7 +76,7 @@ type armer struct {
 	walker   *walker
 	out      *Armed
 	problems rule.Problems
-	watch    map[string]map[string]bool // directory → names; nil names: all
+	watch    map[string]map[string]Object // WatchFor; nil: all names
 	vital    []vital
 
 	// Of the rule at hand.
@@ -191,7 +193,6 @@ func linked(f *found) string {
 // notThere arms a path that does not exist.
 func (a *armer) notThere(name string, f *found, tree bool) {
 	at := f.top()
-	a.watchDir(at.path, f.missing[0])
 	switch {
 	case len(f.missing) > 1:
 		a.note("%s is not there, nor is %s: armed as soon as that is made", name, path.Join(at.path, f.missing[0]))
@@ -297,38 +298,24 @@ func (a *armer) watchSteps(f *found) {
 		if i == len(f.steps)-1 && len(f.missing) == 0 && !f.obj.isDir() {
 			break
 		}
-		a.watchDir(s.path, s.name)
+		a.watchDir(s.path, s.name, s.obj)
 	}
 }
 
-// watchDir watches a directory for a change of name in it; "" is any name.
-func (a *armer) watchDir(dir, name string) {
+// watchDir watches a directory for a change of name in it, where now is obj.
+func (a *armer) watchDir(dir, name string, obj Object) {
 	of, there := a.watch[dir]
-	switch {
-	case name == "":
-		a.watch[dir] = nil
-	case !there:
-		a.watch[dir] = map[string]bool{name: true}
-	case of != nil:
-		of[name] = true
+	if !there {
+		of = make(map[string]Object)
+		a.watch[dir] = of
+	}
+	if of != nil {
+		of[name] = obj
 	}
 }
 
-// watchFile watches the rule file, and what leads to it.
-func (a *armer) watchFile(name string) {
-	abs, err := filepath.Abs(name)
-	if err != nil {
-		return
-	}
-	f, err := a.walker.walk(abs)
-	if err != nil {
-		return
-	}
-	defer f.close()
-	for _, s := range f.steps {
-		a.watchDir(s.path, s.name)
-	}
-}
+// watchAll watches a directory for any change of names.
+func (a *armer) watchAll(dir string) { a.watch[dir] = nil }
 
 func (a *armer) finish() {
 	if a.unnoted > 0 {
@@ -339,10 +326,10 @@ func (a *armer) finish() {
 		a.out.Watch = a.out.Watch[:maxWatched]
 		a.out.Notes = append(a.out.Notes, fmt.Sprintf("%d directories lead to what the rules name, and %d are watched: reload after changes of others (SIGHUP)", n, maxWatched))
 	}
-	a.out.WatchFor = make(map[string][]string)
+	a.out.WatchFor = make(map[string]map[string]Object)
 	for _, dir := range a.out.Watch {
 		if of := a.watch[dir]; of != nil {
-			a.out.WatchFor[dir] = slices.Sorted(maps.Keys(of))
+			a.out.WatchFor[dir] = of
 		}
 	}
 }

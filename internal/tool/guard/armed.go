@@ -33,8 +33,10 @@ type Armed struct {
 	Globs   []GlobAt
 	Notes   []string // what the user should know: paths that are not there yet, limits
 	Watch   []string // directories whose change means that the set must be resolved anew
-	// WatchFor has for directories of Watch the names in them that matter. One that is not in it is watched for all names.
-	WatchFor map[string][]string
+	// WatchFor has for directories of Watch the names in them that matter, and what was there (zero: nothing). A directory that
+	// is not in it is watched for all names.
+	WatchFor map[string]map[string]Object
+	File     string // the rule file's absolute path; "" for a command line
 }
 
 // ArmedRule is a rule as the kernel decides it.

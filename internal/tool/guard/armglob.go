@@ -29,7 +29,6 @@ func (a *armer) glob(pattern string) {
 	defer f.close()
 	a.watchSteps(f)
 	if len(f.missing) > 0 {
-		a.watchDir(f.top().path, f.missing[0])
 		a.note("%s is not there: %s is armed as soon as it is made", prefix, pattern)
 		return
 	}
@@ -84,10 +83,13 @@ func (x *expansion) expand(d dir, steps []string, depth int) {
 		x.last(d, name)
 	case !rule.HasMeta(name):
 		name = rule.Unescape(name)
-		x.watchDir(d.path, name)
-		x.enter(d, name, func(sub dir) { x.expand(sub, rest, depth+1) })
+		x.watchDir(d.path, name, Object{})
+		x.enter(d, name, func(sub dir) {
+			x.watchDir(d.path, name, sub.obj.Object)
+			x.expand(sub, rest, depth+1)
+		})
 	default:
-		x.watchDir(d.path, "")
+		x.watchAll(d.path)
 		x.list(d, func(entry dirEntry) {
 			if entry.maybeDir() && rule.MatchName(name, entry.name) {
 				x.enter(d, entry.name, func(sub dir) { x.expand(sub, rest, depth+1) })
@@ -140,7 +142,7 @@ func (x *expansion) below(d dir, rest []string, depth int) {
 	default:
 		x.note("%s: directories made later below %s are taken up a moment after they are made", x.pattern.Path, d.path)
 		x.everyDir(d, depth, func(sub dir, depth int) {
-			x.watchDir(sub.path, "")
+			x.watchAll(sub.path)
 			x.expand(sub, rest, depth)
 		})
 	}

@@ -21,9 +21,8 @@ func (a *armer) who(w *rule.Who) ArmedWho {
 			a.problem(w.Pos, err.Error(), "write the path of an executable")
 			continue
 		}
-		a.watchSteps(f)
 		for _, s := range f.steps {
-			a.watchDir(s.path, s.name) // another version is another file
+			a.watchDir(s.path, s.name, s.obj) // another version is another file
 		}
 		switch {
 		case len(f.missing) > 0:

@@ -45,8 +45,7 @@ const (
 func Holders(a *Armed) ([]Holder, error) { return holders(a, Env{Proc: "/proc"}) }
 
 func holders(a *Armed, env Env) ([]Holder, error) {
-	ids := &identities{proc: env.Proc}
-	s := holderSearch{armed: a, env: env, ids: ids, above: make(map[string][]Object)}
+	s := newHolderSearch(a, env)
 	d, err := os.Open(env.Proc)
 	if err != nil {
 		return nil, err
@@ -84,6 +83,10 @@ type holderSearch struct {
 	comm  string
 	who   *process
 	above map[string][]Object // of a directory, as its name is told: itself and those that it lies in
+}
+
+func newHolderSearch(a *Armed, env Env) *holderSearch {
+	return &holderSearch{armed: a, env: env, ids: &identities{proc: env.Proc}, above: make(map[string][]Object)}
 }
 
 func (s *holderSearch) sorted() []Holder {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,10 +42,8 @@ func (a *armer) findVital() {
 	a.addVital("/etc/ld.so.cache", "the dynamic loader's cache", rule.Read, false)
 	a.addExecutable("self", "sonde itself", false)
 	a.addExecutable("1", "process 1", false)
-	if a.set.File != "" {
-		if abs, err := filepath.Abs(a.set.File); err == nil {
-			a.addVital(abs, "the rule file "+abs, rule.Read, false)
-		}
+	if file := a.out.File; file != "" {
+		a.addVital(file, "the rule file "+file, rule.Read, false)
 	}
 	programs := []string{"/bin/sh", "/bin/ls", "/usr/bin/env", "/sbin/init"}
 	for _, pid := range append([]string{"1"}, a.parents()...) {

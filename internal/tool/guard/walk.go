@@ -31,7 +31,8 @@ type step struct {
 	dir  Object
 	path string // of the directory
 	name string
-	link bool // it was a link, and was followed
+	obj  Object // what was there; zero: nothing
+	link bool   // it was a link, and was followed
 }
 
 // found is where a path leads. Close it.
@@ -178,6 +179,7 @@ func (w *walker) step(f *found, name string, last bool) (target string, err erro
 		return "", err
 	}
 	full := path.Join(at.path, name)
+	f.steps[len(f.steps)-1].obj = obj.Object
 	switch {
 	case obj.isLink():
 		f.steps[len(f.steps)-1].link = true
