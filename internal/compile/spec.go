@@ -72,7 +72,7 @@ func (l *lowerer) assemble(programs []lowered) {
 	}
 	for _, m := range l.maps {
 		if m.Storage == StoreHash || m.Storage == StorePerCPUHash {
-			maps[m.BPF] = l.hashSpec(m)
+			maps[m.BPF] = l.hashSpec(m, programs)
 		}
 	}
 	for name, m := range l.extraMaps {
@@ -120,7 +120,7 @@ func (l *lowerer) list(b lowered) {
 }
 
 // hashSpec is the kernel's map for a script's map with keys.
-func (l *lowerer) hashSpec(m *Map) *ebpf.MapSpec {
+func (l *lowerer) hashSpec(m *Map, programs []lowered) *ebpf.MapSpec {
 	s := &ebpf.MapSpec{
 		Name: objectName(m.BPF), Type: ebpf.Hash,
 		KeySize: uint32(m.keySize()), ValueSize: uint32(m.valueSize()), MaxEntries: uint32(max(m.MaxEntries, 1)),
@@ -141,7 +141,8 @@ func (l *lowerer) hashSpec(m *Map) *ebpf.MapSpec {
 		}
 		return s
 	}
-	if bytes := int(s.MaxEntries) * (int(s.KeySize) + int(s.ValueSize)*copies); bytes > preallocateMost {
+	bytes := int(s.MaxEntries) * (int(s.KeySize) + int(s.ValueSize)*copies)
+	if bytes > preallocateMost || l.comesAndGoes(m, programs) {
 		s.Flags |= flagNoPrealloc
 	}
 	return s
