@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -57,7 +58,7 @@ func (a *armer) findVital() {
 			loaders[loader] = true
 		}
 	}
-	for loader := range loaders {
+	for _, loader := range slices.Sorted(maps.Keys(loaders)) {
 		a.addVital(loader, "the dynamic loader", running, false)
 		for _, lib := range a.libraries(loader) {
 			a.addVital(lib, "the C library", running, false)

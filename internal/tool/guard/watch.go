@@ -46,7 +46,8 @@ type watchedDir struct {
 	file  string // the rule file's name, if it is in here
 }
 
-// Watch watches what a, armed in env, depends on. Without inotify the error says what to do.
+// Watch watches what a, armed in env, depends on. Without inotify the error says what to do. What cannot be watched for other
+// reasons is added to a's notes.
 func Watch(a *Armed, env Env) (*Watcher, error) {
 	if env.Proc == "" {
 		env.Proc = "/proc"
@@ -63,8 +64,7 @@ func Watch(a *Armed, env Env) (*Watcher, error) {
 	go w.settle()
 	go w.read()
 	if err := w.Update(a); err != nil {
-		w.Close()
-		return nil, err
+		a.Notes = append(a.Notes, err.Error())
 	}
 	return w, nil
 }
@@ -101,11 +101,22 @@ func (w *Watcher) Update(a *Armed) error {
 	old := w.dirs
 	w.dirs = make(map[int32]*watchedDir)
 	var failed error
-	for _, dir := range a.Watch {
-		failed = errors.Join(failed, w.add(walker, dir, a.WatchFor[dir], a.WatchFor[dir] == nil, ""))
+	others := 0
+	keep := func(err error) {
+		if failed == nil {
+			failed = err
+		} else if err != nil {
+			others++
+		}
 	}
 	if a.File != "" {
-		failed = errors.Join(failed, w.addFile(walker, a.File))
+		keep(w.addFile(walker, a.File))
+	}
+	for _, dir := range a.Watch {
+		keep(w.add(walker, dir, a.WatchFor[dir], a.WatchFor[dir] == nil, ""))
+	}
+	if others > 0 {
+		failed = fmt.Errorf("%w (and %d others)", failed, others)
 	}
 	for wd := range old {
 		if w.dirs[wd] == nil {
