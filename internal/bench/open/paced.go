@@ -11,9 +11,9 @@ import (
 // The pace, and slices of which percentiles are taken.
 const (
 	pace         = 50 * time.Microsecond
-	pacedSlices  = 100
-	pacedCalls   = 200
-	pacedControl = 15
+	pacedSlices  = 600
+	pacedCalls   = 40 // short slices: on a busy machine some of them are left alone
+	pacedControl = 150
 )
 
 // paced measures what an open takes longer when there is time between one and the next: then a reader that is woken for each
