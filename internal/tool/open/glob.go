@@ -110,10 +110,15 @@ func matchGlob(p string, s []byte) bool {
 	for {
 		if i < len(p) && p[i] == '*' {
 			if i+1 < len(p) && p[i+1] == '*' {
+				named := i > 0 && p[i-1] == '/'
 				for i < len(p) && p[i] == '*' {
 					i++
 				}
 				stars, star = back{i, j}, back{-1, 0}
+				if named && i < len(p) && p[i] == '/' { // between two slashes it may stand for no name, and one of the slashes goes too
+					stars.s--
+					i++
+				}
 			} else {
 				i++
 				star = back{i, j}
