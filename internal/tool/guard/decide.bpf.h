@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Which rule decides. What a file is, where it is and how it is called each lead to a list of rules by one look-up; of
+ * all rules in those lists the first that is about this access and this process decides. So what a question costs
+ * depends on how deep the file lies, and not on how many rules there are.
+ *
+ * All state is in registers and on the stack: from 6.x on such a program may be preempted on its CPU, and the same
+ * program run there for another task.
+ */
+#ifndef SONDE_GUARD_DECIDE_BPF_H
+#define SONDE_GUARD_DECIDE_BPF_H
+
+/* A decision: the rule's index, and by what it was found. */
+#define RULE_BITS 24
+#define RULE_NONE ((1U << RULE_BITS) - 1)
+#define RULE_OF(decided) ((decided) & RULE_NONE)
+#define MATCH_OF(decided) ((decided) >> RULE_BITS)
+#define DECIDED(rule, match) ((rule) | (__u32)(match) << RULE_BITS)
+
+#define GLOBAL __attribute__((noinline))
+
+/* Inlined, as a chain of calls may have 8 frames. */
+static __always_inline int rule_applies(__u32 rule, __u64 ask)
+{
+	__u32 at = half_of(ask, guard_rules_half) + rule, who = rule * (1 + EXCEPTS_MAX), i;
+	struct guard_rule *r = bpf_map_lookup_elem(&guard_rules, &at);
+
+	if (!r || rule >= guard_rules_half || !(r->access & ASK_ACCESS(ask)))
+		return 0;
+	if (r->who[0] && !who_is(who, r->who[0], ASK_GENERATION(ask)))
+		return 0;
+	for (i = 0; i < EXCEPTS_MAX; i++) {
+		if (i >= r->excepts)
+			break;
+		if (who_is(who + 1 + i, r->who[1 + i], ASK_GENERATION(ask)))
+			return 0;
+	}
+	return 1;
+}
+
+/*
+ * What a loop does in one turn is a function of its own, here and below: the verifier looks at a global function once, and
+ * at the loop around it as at so many calls.
+ */
+#define SCAN_ON (~0U)
+
+GLOBAL unsigned int scan_turn(__u32 index, __u32 decided, __u64 ask, __u32 match)
+{
+	__u32 at = half_of(ask, guard_lists_half) + index, *rule;
+
+	rule = bpf_map_lookup_elem(&guard_lists, &at);
+	if (!rule || *rule >= RULE_OF(decided))
+		return decided;
+	if (rule_applies(*rule, ask))
+		return DECIDED(RULE_OF(*rule), match);
+	return SCAN_ON;
+}
+
+/* The first rule of a list that applies and comes before the one found so far. */
+GLOBAL unsigned int scan(__u32 first, __u32 count, __u32 decided, __u64 ask, __u32 match)
+{
+	__u32 i, found;
+
+	for (i = 0; i < LIST_MAX; i++) {
+		if (i >= count)
+			break;
+		found = scan_turn(first + i, decided, ask, match);
+		if (found != SCAN_ON)
+			return found;
+	}
+	return decided;
+}
+
+/* Names are read in pieces: all frames of a chain of calls have 512 bytes together. */
+#define PIECE 64
+#define PIECES 4
+
+/* Reads bytes of a name from off on, and zeros behind its end. Returns how many bytes there were, the NUL among them. */
+static __always_inline long piece_read(char *to, __u64 name, __u32 off)
+{
+	__builtin_memset(to, 0, PIECE + 8);
+	return bpf_probe_read_kernel_str(to, PIECE + 1, (void *)(name + off));
+}
+
+/* Whether the name ends in that piece. */
+GLOBAL int piece_ends(__u64 name, __u32 off)
+{
+	char bytes[PIECE + 8];
+
+	return piece_read(bytes, name, off) <= PIECE;
+}
+
+GLOBAL __u64 piece_hash(__u64 name, __u32 off, __u64 hash)
+{
+	__u64 words[PIECE / 8 + 1];
+	long len = piece_read((char *)words, name, off);
+	int i;
+
+	for (i = 0; i < PIECE / 8; i++) {
+		if (i * 8 >= len)
+			break;
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ULL;
+		hash ^= hash >> 29;
+	}
+	return hash;
+}
+
+GLOBAL __u64 name_hash(__u64 dentry)
+{
+	struct dentry *d = (struct dentry *)dentry;
+	__u64 name = (__u64)BPF_CORE_READ(d, d_name.name), hash = guard_seed;
+	__u32 off;
+
+	for (off = 0; off < PIECES * PIECE; off += PIECE) {
+		hash = piece_hash(name, off, hash);
+		if (piece_ends(name, off))
+			break;
+	}
+	return hash;
+}
+
+/* Lets the machine of a glob read a piece of a name. Returns its state, or 0 where nothing can match any more. */
+GLOBAL __u64 piece_glob(__u64 name, __u32 off, __u64 state, __u32 at)
+{
+	struct guard_glob *g = bpf_map_lookup_elem(&guard_globs, &at);
+	unsigned char bytes[PIECE + 8];
+	int i;
+
+	piece_read((char *)bytes, name, off);
+	if (!g)
+		return 0;
+	for (i = 0; i < PIECE; i++) {
+		if (!bytes[i])
+			break;
+		state = (state << 1 & g->next[bytes[i]]) | (state & g->stay);
+	}
+	return state;
+}
+
+/* Whether the name of a dentry matches a glob. */
+GLOBAL int glob_matches(__u64 dentry, __u32 glob, __u64 ask)
+{
+	__u32 at = half_of(ask, guard_globs_half) + glob, off;
+	struct dentry *d = (struct dentry *)dentry;
+	__u64 name = (__u64)BPF_CORE_READ(d, d_name.name), state = 1;
+	struct guard_glob *g;
+
+	if (glob >= guard_globs_half)
+		return 0;
+	for (off = 0; off < PIECES * PIECE; off += PIECE) {
+		state = piece_glob(name, off, state, at);
+		if (!state || piece_ends(name, off))
+			break;
+	}
+	g = bpf_map_lookup_elem(&guard_globs, &at);
+	return g && (state & g->accept) != 0;
+}
+
+GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64 dentry)
+{
+	__u32 at = half_of(ask, guard_lists_half) + index, *glob;
+	struct guard_glob *g;
+
+	glob = bpf_map_lookup_elem(&guard_lists, &at);
+	if (!glob)
+		return decided;
+	at = half_of(ask, guard_globs_half) + *glob;
+	g = bpf_map_lookup_elem(&guard_globs, &at);
+	if (g && g->rule < RULE_OF(decided) && glob_matches(dentry, *glob, ask) && rule_applies(g->rule, ask))
+		return DECIDED(RULE_OF(g->rule), MATCH_GLOB);
+	return decided;
+}
+
+/* The same for a list of globs: any of them may be the first that matches. */
+GLOBAL unsigned int scan_globs(__u32 first, __u32 count, __u32 decided, __u64 ask, __u64 dentry)
+{
+	__u32 i;
+
+	for (i = 0; i < LIST_MAX; i++) {
+		if (i >= count)
+			break;
+		decided = scan_globs_turn(first + i, decided, ask, dentry);
+	}
+	return decided;
+}
+
+/* Which of the wide globs match the name. */
+GLOBAL unsigned int wide_globs(__u64 dentry, __u32 count, __u64 ask)
+{
+	__u32 i, hits = 0;
+
+	for (i = 0; i < WIDE_MAX; i++) {
+		if (i >= count)
+			break;
+		if (glob_matches(dentry, i, ask))
+			hits |= 1U << i;
+	}
+	return hits;
+}
+
+GLOBAL unsigned int scan_wide_turn(__u32 glob, __u32 decided, __u64 ask)
+{
+	__u32 at = half_of(ask, guard_globs_half) + glob;
+	struct guard_glob *g = bpf_map_lookup_elem(&guard_globs, &at);
+
+	if (g && g->rule < RULE_OF(decided) && rule_applies(g->rule, ask))
+		return DECIDED(RULE_OF(g->rule), MATCH_GLOB);
+	return decided;
+}
+
+/* The first rule of these wide globs that applies. */
+GLOBAL unsigned int scan_wide(__u32 hits, __u32 decided, __u64 ask)
+{
+	__u32 i;
+
+	for (i = 0; i < WIDE_MAX; i++) {
+		if (hits & 1U << i)
+			decided = scan_wide_turn(i, decided, ask);
+	}
+	return decided;
+}
+
+static __always_inline void object_key(struct guard_object *key, struct inode *inode, __u64 ask)
+{
+	key->generation = ASK_GENERATION(ask);
+	key->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	key->ino = BPF_CORE_READ(inode, i_ino);
+}
+
+GLOBAL unsigned int by_object(__u64 inode, __u32 decided, __u64 ask)
+{
+	struct inode___guard *i = (struct inode___guard *)inode;
+	struct guard_watched *w;
+	struct guard_object key;
+	__u32 generation;
+
+	object_key(&key, (struct inode *)inode, ask);
+	w = bpf_map_lookup_elem(&guard_objects, &key);
+	if (!w)
+		return decided;
+	generation = BPF_CORE_READ(i, i_generation);
+	if (!w->seen) {
+		w->inode_generation = generation;
+		w->seen = 1;
+	} else if (w->inode_generation != generation) {
+		return decided; /* another file, with the number of one that is gone */
+	}
+	return scan(w->list.first, w->list.count, decided, ask, MATCH_OBJECT);
+}
+
+GLOBAL unsigned int by_name(__u64 dentry, __u32 decided, __u64 ask)
+{
+	struct dentry *d = (struct dentry *)dentry;
+	struct guard_object dir = {};
+	struct guard_entry entry = {};
+	struct guard_name any = {};
+	struct guard_list *list;
+	__u64 has = has_of(ask);
+	struct inode *inode;
+
+	inode = BPF_CORE_READ((struct dentry___guard *)d, d_parent, d_inode);
+	object_key(&dir, inode, ask);
+	if (has & (HAS_ENTRIES | HAS_NAMES))
+		any.name = name_hash(dentry);
+	if (has & HAS_ENTRIES) {
+		entry.generation = dir.generation;
+		entry.dev = dir.dev;
+		entry.ino = dir.ino;
+		entry.name = any.name;
+		list = bpf_map_lookup_elem(&guard_entries, &entry);
+		if (list)
+			decided = scan(list->first, list->count, decided, ask, MATCH_ENTRY);
+	}
+	if (has & HAS_NAMES) {
+		any.generation = dir.generation;
+		list = bpf_map_lookup_elem(&guard_names, &any);
+		if (list)
+			decided = scan(list->first, list->count, decided, ask, MATCH_NAME);
+	}
+	if (has & HAS_GLOBS) {
+		list = bpf_map_lookup_elem(&guard_dir_globs, &dir);
+		if (list)
+			decided = scan_globs(list->first, list->count, decided, ask, dentry);
+	}
+	return decided;
+}
+
+/* The rules about all that is below one directory, and those of globs that match and are about names there. */
+GLOBAL unsigned int tree_at(__u64 dentry, __u32 dev, __u32 decided, __u64 ask, __u32 globs)
+{
+	struct dentry___guard *d = (struct dentry___guard *)dentry;
+	struct guard_object key = {};
+	struct guard_tree *tree;
+
+	key.generation = ASK_GENERATION(ask);
+	if (dentry) {
+		key.dev = dev;
+		key.ino = BPF_CORE_READ(d, d_inode, i_ino);
+	}
+	tree = bpf_map_lookup_elem(&guard_trees, &key);
+	if (!tree)
+		return decided;
+	decided = scan(tree->list.first, tree->list.count, decided, ask, dentry ? MATCH_TREE : MATCH_DEPTH);
+	if (tree->globs & globs)
+		decided = scan_wide(tree->globs & globs, decided, ask);
+	return decided;
+}
+
+GLOBAL unsigned int dev_of(__u64 dentry)
+{
+	return BPF_CORE_READ((struct dentry___guard *)dentry, d_sb, s_dev);
+}
+
+/* The mount that a mount is mounted on; 0 if there is none, or it is not known. */
+GLOBAL __u64 over(__u64 mount)
+{
+	__u64 parent = mount ? (__u64)BPF_CORE_READ((struct mount *)mount, mnt_parent) : 0;
+
+	return parent == mount ? 0 : parent;
+}
+
+/*
+ * Climbs from a dentry to the root of its file system, and from where that is mounted to the root of that one, and so
+ * on. Above the root of a mount too: what is below a directory is so through a bind mount of one of its parts as well.
+ * Where the top is not reached in CLIMB_MAX steps the file counts as below every tree: those rules are in the list of the
+ * object 0.
+ */
+GLOBAL unsigned int by_tree(__u64 dentry, __u64 mount, __u32 decided, __u64 ask, __u32 globs)
+{
+	__u64 parent = bpf_core_field_offset(struct dentry, d_parent), up = 0;
+	__u32 dev = dev_of(dentry);
+	struct mount *m;
+	int i;
+
+	for (i = 0; i < CLIMB_MAX; i++) {
+		decided = tree_at(dentry, dev, decided, ask, globs);
+		bpf_probe_read_kernel(&up, sizeof(up), (void *)(dentry + parent));
+		if (up != dentry) {
+			dentry = up;
+			continue;
+		}
+		m = (struct mount *)mount;
+		mount = over(mount);
+		if (!mount)
+			return decided;
+		dentry = (__u64)BPF_CORE_READ(m, mnt_mountpoint);
+		dev = dev_of(dentry);
+	}
+	return tree_at(0, 0, scan_wide(globs, decided, ask), ask, 0);
+}
+
+/* What a hook is asked about: a file, or a name in a directory with or without a file behind it. */
+struct subject {
+	struct dentry *dentry;
+	struct mount *mount; /* NULL where the hook is not told */
+	struct inode *inode; /* NULL where there is none yet */
+};
+
+static __always_inline void subject_read(struct subject *s, __u64 subject, __u64 ask)
+{
+	struct file *file = (struct file *)subject;
+	struct vfsmount *mnt;
+
+	if (ask & ASK_FILE) {
+		s->dentry = BPF_CORE_READ(file, f_path.dentry);
+		mnt = BPF_CORE_READ(file, f_path.mnt);
+		s->mount = mnt ? (void *)mnt - bpf_core_field_offset(struct mount, mnt) : 0;
+		s->inode = BPF_CORE_READ(file, f_inode);
+	} else {
+		s->dentry = (struct dentry *)subject;
+		s->mount = 0;
+		s->inode = BPF_CORE_READ((struct dentry___guard *)subject, d_inode);
+	}
+}
+
+/* How many mounts on top of each other a name is looked for under. */
+#define STACKED_MOUNTS 4
+
+static __always_inline __u32 by_names(struct subject *s, __u32 decided, __u64 ask)
+{
+	struct dentry *dentry = s->dentry;
+	struct mount *mount = s->mount;
+	int i;
+
+	decided = by_name((__u64)dentry, decided, ask);
+	/* What is mounted somewhere also has the name that it is mounted on. */
+	for (i = 0; i < STACKED_MOUNTS; i++) {
+		if (!mount || BPF_CORE_READ(mount, mnt.mnt_root) != dentry)
+			break;
+		dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		if (mount == BPF_CORE_READ(mount, mnt_parent))
+			break;
+		mount = BPF_CORE_READ(mount, mnt_parent);
+		decided = by_name((__u64)dentry, decided, ask);
+	}
+	return decided;
+}
+
+/* Returns a decision, RULE_NONE if no rule applies. */
+static __always_inline __u32 decide(__u64 subject, __u64 ask)
+{
+	__u32 decided = RULE_NONE, globs = 0, anywhere;
+	__u64 has = has_of(ask);
+	struct subject s = {};
+
+	if (!(ASK_ACCESS(ask) & (__u16)(has >> 16)))
+		return decided;
+	subject_read(&s, subject, ask);
+	if ((has & HAS_OBJECTS) && s.inode)
+		decided = by_object((__u64)s.inode, decided, ask);
+	if (has & (HAS_ENTRIES | HAS_NAMES | HAS_GLOBS))
+		decided = by_names(&s, decided, ask);
+	if (has >> HAS_WIDE_SHIFT & 63) {
+		globs = wide_globs((__u64)s.dentry, has >> HAS_WIDE_SHIFT & 63, ask);
+		anywhere = globs & (__u32)(has >> 32);
+		if (anywhere)
+			decided = scan_wide(anywhere, decided, ask);
+		globs &= ~anywhere;
+	}
+	if ((has & HAS_TREES) || globs)
+		decided = by_tree((__u64)s.dentry, (__u64)s.mount, decided, ask, globs);
+	return decided;
+}
+
+#endif

@@ -1,0 +1,331 @@
+//go:build ignore
+
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/*
+ * sonde guard: asked by the kernel where it decides itself, about the object and not about what it was called by.
+ *
+ * Each program is on one hook of the security modules. They are the same whether they are loaded as LSM programs, as
+ * programs that change what security_* returns (fmod_ret), or as kprobes on security_*, which can kill only: user space
+ * changes their type, and says by constants where the arguments are. So arguments are read as numbers, from the
+ * context of the program, and everything behind them is read by probe reads.
+ *
+ * Not asked are bprm_check_security and path_truncate: each exec opens its files, and each truncation sets an attribute, so
+ * that file_open and inode_setattr see them.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "target.bpf.h"
+#include "guard.h"
+#include "types.bpf.h"
+#include "tables.bpf.h"
+#include "who.bpf.h"
+#include "decide.bpf.h"
+#include "tell.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Which argument of the hook is what. Kernels differ, and so do the hook and the function that calls it. */
+const volatile __u32 arg_setattr_dentry = 0;
+const volatile __u32 arg_setxattr_dentry = 0;
+const volatile __u32 arg_removexattr_dentry = 0;
+const volatile __u32 arg_set_acl_dentry = 1;
+const volatile __u32 arg_remove_acl_dentry = 1;
+const volatile __u32 arg_mmap_prot = 2;
+
+#define ARGS 5
+
+struct args {
+	__u64 n[ARGS];
+};
+
+static __always_inline void args_read(struct args *a, void *ctx)
+{
+	if (guard_mechanism != BY_KILL) {
+		bpf_probe_read_kernel(a, sizeof(*a), ctx);
+		return;
+	}
+#if defined(__TARGET_ARCH_x86)
+	a->n[0] = BPF_CORE_READ((struct pt_regs *)ctx, di);
+	a->n[1] = BPF_CORE_READ((struct pt_regs *)ctx, si);
+	a->n[2] = BPF_CORE_READ((struct pt_regs *)ctx, dx);
+	a->n[3] = BPF_CORE_READ((struct pt_regs *)ctx, cx);
+	a->n[4] = BPF_CORE_READ((struct pt_regs *)ctx, r8);
+#else
+	bpf_probe_read_kernel(a, sizeof(*a), ctx); /* x0 and on come first in struct pt_regs */
+#endif
+}
+
+/* Asks the tables. Returns the error for the caller, a positive number, or 0. */
+GLOBAL int ask_about(__u64 subject, __u32 access)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 deadline = WORD(guard_deadline), ask;
+	__u32 decided;
+
+	if (WORD(guard_mode) == MODE_OFF || !subject)
+		return 0;
+	if (deadline && bpf_ktime_get_boot_ns() >= deadline)
+		return 0;
+	if (bpf_get_current_pid_tgid() >> 32 == WORD(guard_self))
+		return 0;
+	if (!target_match(task))
+		return 0;
+	ask = WORD(guard_generation) << 32 | access;
+	decided = decide(subject, ask);
+	if (RULE_OF(decided) == RULE_NONE)
+		return 0;
+	return carry_out(subject, ask, decided);
+}
+
+/* The verifier wants to see that what LSM programs return is an error number. */
+static __always_inline int answer(int error)
+{
+	if (guard_mechanism == BY_KILL || !error)
+		return 0;
+	if (error == EPERM)
+		return -EPERM;
+	if (error == ENOENT)
+		return -ENOENT;
+	return -EACCES;
+}
+
+/* About what has a name or is to get one. */
+static __always_inline int about(__u64 dentry, __u32 access)
+{
+	return answer(ask_about(dentry, access));
+}
+
+SEC("lsm/file_open")
+int guard_file_open(void *ctx)
+{
+	struct file___guard *file;
+	__u32 access = 0, mode, flags;
+	struct args a = {};
+
+	args_read(&a, ctx);
+	file = (struct file___guard *)a.n[0];
+	mode = BPF_CORE_READ(file, f_mode);
+	flags = BPF_CORE_READ(file, f_flags);
+	if (flags & FMODE_EXEC)
+		access = ACCESS_EXEC;
+	else if (mode & FMODE_READ)
+		access = ACCESS_READ;
+	if (mode & FMODE_WRITE)
+		access |= ACCESS_WRITE;
+	if (flags & O_TRUNC)
+		access |= ACCESS_TRUNCATE;
+	/* Opened for neither: for ioctl alone. */
+	if (!access)
+		access = ACCESS_READ;
+	return answer(ask_about((__u64)file, access | ASK_FILE));
+}
+
+/* Also of descriptors that were opened before there was a rule. */
+SEC("lsm/mmap_file")
+int guard_mmap_file(void *ctx)
+{
+	struct task_struct___guard *task = (struct task_struct___guard *)bpf_get_current_task();
+	__u64 prot, type;
+	__u32 access = 0;
+	struct args a = {};
+
+	args_read(&a, ctx);
+	if (!a.n[0])
+		return 0; /* memory that is no file's */
+	prot = arg_mmap_prot == 2 ? a.n[2] : a.n[1];
+	type = (arg_mmap_prot == 2 ? a.n[3] : a.n[2]) & MAP_TYPE;
+	if (BPF_CORE_READ_BITFIELD_PROBED(task, in_execve)) {
+		access = ACCESS_EXEC; /* the segments of a program that is being started, readable ones too */
+	} else {
+		if (prot & PROT_READ)
+			access |= ACCESS_READ;
+		if (prot & PROT_EXEC)
+			access |= ACCESS_EXEC;
+		if ((prot & PROT_WRITE) && (type == MAP_SHARED || type == MAP_SHARED_VALIDATE))
+			access |= ACCESS_WRITE;
+	}
+	if (!access)
+		return 0;
+	return answer(ask_about(a.n[0], access | ASK_FILE));
+}
+
+SEC("lsm/file_mprotect")
+int guard_file_mprotect(void *ctx)
+{
+	struct vm_area_struct *vma;
+	struct file *file;
+	__u32 access = 0;
+	struct args a = {};
+
+	args_read(&a, ctx);
+	vma = (struct vm_area_struct *)a.n[0];
+	file = BPF_CORE_READ(vma, vm_file);
+	if (!file)
+		return 0;
+	if (a.n[2] & PROT_READ)
+		access |= ACCESS_READ;
+	if (a.n[2] & PROT_EXEC)
+		access |= ACCESS_EXEC;
+	if ((a.n[2] & PROT_WRITE) && (BPF_CORE_READ(vma, vm_flags) & VM_SHARED))
+		access |= ACCESS_WRITE;
+	if (!access)
+		return 0;
+	return answer(ask_about((__u64)file, access | ASK_FILE));
+}
+
+SEC("lsm/inode_create")
+int guard_inode_create(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(a.n[1], ACCESS_CREATE);
+}
+
+SEC("lsm/inode_mkdir")
+int guard_inode_mkdir(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(a.n[1], ACCESS_CREATE);
+}
+
+SEC("lsm/inode_mknod")
+int guard_inode_mknod(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(a.n[1], ACCESS_CREATE);
+}
+
+SEC("lsm/inode_symlink")
+int guard_inode_symlink(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(a.n[1], ACCESS_CREATE);
+}
+
+SEC("lsm/inode_unlink")
+int guard_inode_unlink(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(a.n[1], ACCESS_DELETE);
+}
+
+SEC("lsm/inode_rmdir")
+int guard_inode_rmdir(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(a.n[1], ACCESS_DELETE);
+}
+
+/* Two names, two questions: the file that gets another name, and the name. */
+SEC("lsm/inode_link")
+int guard_inode_link(void *ctx)
+{
+	struct args a = {};
+	int error;
+
+	args_read(&a, ctx);
+	error = ask_about(a.n[0], ACCESS_LINK);
+	if (!error)
+		error = ask_about(a.n[2], ACCESS_LINK | ACCESS_CREATE);
+	return answer(error);
+}
+
+/* The new name may be that of another file, which is gone then. */
+SEC("lsm/inode_rename")
+int guard_inode_rename(void *ctx)
+{
+	__u32 access = ACCESS_RENAME | ACCESS_CREATE;
+	struct dentry___guard *to;
+	struct args a = {};
+	int error;
+
+	args_read(&a, ctx);
+	error = ask_about(a.n[1], ACCESS_RENAME);
+	if (error)
+		return answer(error);
+	to = (struct dentry___guard *)a.n[3];
+	if (BPF_CORE_READ(to, d_inode))
+		access |= ACCESS_DELETE;
+	return answer(ask_about((__u64)to, access));
+}
+
+SEC("lsm/inode_setattr")
+int guard_inode_setattr(void *ctx)
+{
+	__u32 valid, access = 0;
+	struct args a = {};
+	__u64 dentry, attr;
+
+	args_read(&a, ctx);
+	dentry = arg_setattr_dentry ? a.n[1] : a.n[0];
+	attr = arg_setattr_dentry ? a.n[2] : a.n[1];
+	valid = BPF_CORE_READ((struct iattr *)attr, ia_valid);
+	if (valid & ATTR_OPEN)
+		return 0; /* file_open was asked */
+	if (valid & ATTR_SIZE)
+		access = ACCESS_TRUNCATE;
+	else if ((valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME)) && !(valid & ATTR_FORCE))
+		access = ACCESS_METADATA;
+	else
+		return 0;
+	return about(dentry, access);
+}
+
+SEC("lsm/inode_setxattr")
+int guard_inode_setxattr(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(arg_setxattr_dentry ? a.n[1] : a.n[0], ACCESS_METADATA);
+}
+
+SEC("lsm/inode_removexattr")
+int guard_inode_removexattr(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(arg_removexattr_dentry ? a.n[1] : a.n[0], ACCESS_METADATA);
+}
+
+SEC("lsm/inode_set_acl")
+int guard_inode_set_acl(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(arg_set_acl_dentry ? a.n[1] : a.n[0], ACCESS_METADATA);
+}
+
+SEC("lsm/inode_remove_acl")
+int guard_inode_remove_acl(void *ctx)
+{
+	struct args a = {};
+
+	args_read(&a, ctx);
+	return about(arg_remove_acl_dentry ? a.n[1] : a.n[0], ACCESS_METADATA);
+}
+
+/* A number is given to other processes when its own has ended. */
+SEC("raw_tp/sched_process_exit")
+int guard_exit(void *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	if (bpf_get_current_pid_tgid() >> 32 == WORD(guard_self) && BPF_CORE_READ(task, signal, live.counter) <= 0)
+		WORD(guard_self) = 0;
+	return 0;
+}

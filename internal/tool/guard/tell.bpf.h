@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What comes of a decision: counted, done, told. */
+#ifndef SONDE_GUARD_TELL_BPF_H
+#define SONDE_GUARD_TELL_BPF_H
+
+/* What of a record is worth its work. */
+#define WANT_FILE 1
+#define WANT_PCOMM 2
+const volatile __u32 guard_want = 0;
+const volatile __u32 guard_mechanism = 0;
+
+#define LOST_RING 0    /* logged, and the ring was full */
+#define LOST_URGENT 1  /* denied or killed, and both rings were full */
+#define LOST_SCRATCH 2 /* more programs of one CPU were at it than there is room for */
+
+/* Records of what was denied or killed: they wait for no others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} urgent SEC(".maps");
+
+#define PATH_SLOTS 4
+#define PATH_DATA (2 * 4352)
+struct guard_buffer {
+	struct guard_record r;
+	char data[PATH_DATA]; /* twice: the verifier adds the largest offset and the largest length */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PATH_SLOTS);
+	__type(key, __u32);
+	__type(value, struct guard_buffer);
+} scratch SEC(".maps");
+
+/*
+ * Which slots of which CPU are in use. A program may be preempted in the middle of its record and another run there; an
+ * entry that must not exist yet is taken by one of them only, on kernels without fetching atomics too.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u8);
+} guard_claims SEC(".maps");
+
+#define PATH_BUFFER guard_buffer
+#define PATH_SCRATCH scratch
+#include "path.bpf.h"
+
+static __always_inline __u32 claim(__u32 *key)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), slot;
+	__u8 one = 1;
+
+#pragma unroll
+	for (slot = 0; slot < PATH_SLOTS; slot++) {
+		*key = cpu * PATH_SLOTS + slot;
+		if (!bpf_map_update_elem(&guard_claims, key, &one, BPF_NOEXIST))
+			return slot;
+	}
+	return PATH_SLOTS;
+}
+
+static __always_inline struct guard_counters *counts_of(__u32 decided, __u64 ask)
+{
+	__u32 at = half_of(ask, guard_rules_half) + RULE_OF(decided);
+
+	return bpf_map_lookup_elem(&guard_counts, &at);
+}
+
+/* Fills in and sends the record; urgent ones go by the ring of their own. */
+static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 decided, __u32 what, __u32 error)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct guard_buffer *b = bpf_map_lookup_elem(&scratch, &slot);
+	__u32 outcome = what & 0xff;
+	struct dentry___guard *dentry;
+	struct file___guard *file;
+	struct subject s = {};
+	struct file_event *f;
+	struct inode *inode;
+	__u64 size, mnt;
+	int len = 0;
+
+	if (!b)
+		return -1;
+	f = &b->r.f;
+	subject_read(&s, subject, ask);
+	__builtin_memset(&b->r, 0, sizeof(b->r));
+	f->h.type = RECORD_GUARD;
+	f->h.cpu = bpf_get_smp_processor_id();
+	f->h.time = bpf_ktime_get_ns();
+	f->how = BY_HOOK;
+	f->marks = FILE_UNTIMED | FILE_NO_PATH | FILE_NO_DIRFD | FILE_NO_MODE;
+	f->dirfd = -100;
+	f->pid = bpf_get_current_pid_tgid() >> 32;
+	f->tid = bpf_get_current_pid_tgid();
+	f->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	f->uid = bpf_get_current_uid_gid();
+	f->cgroup_id = bpf_get_current_cgroup_id();
+	f->css_set = (__u64)BPF_CORE_READ(task, cgroups);
+	f->ret = -(__s32)error;
+	bpf_get_current_comm(&f->comm, sizeof(f->comm));
+	if (guard_want & WANT_PCOMM)
+		BPF_CORE_READ_STR_INTO(&f->pcomm, task, real_parent, comm);
+	if (ask & ASK_FILE) {
+		file = (struct file___guard *)subject;
+		f->flags = BPF_CORE_READ(file, f_flags) & ~FMODE_EXEC;
+		if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+			f->marks |= FILE_CREATED;
+	}
+	/* Not s.dentry in the macro: it would take s for a type of the kernel's. */
+	dentry = (struct dentry___guard *)s.dentry;
+	f->dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+	inode = s.inode;
+	if (inode) {
+		f->ino = BPF_CORE_READ(inode, i_ino);
+		f->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		if (!BPF_CORE_READ(inode, i_nlink))
+			f->marks |= FILE_DELETED;
+	}
+	b->r.rule = RULE_OF(decided);
+	b->r.match = MATCH_OF(decided);
+	b->r.generation = ASK_GENERATION(ask);
+	b->r.outcome = outcome;
+	b->r.action = what >> 8;
+	b->r.access = what >> 16;
+	b->r.error = error;
+	b->r.mechanism = guard_mechanism;
+	if (guard_want & WANT_FILE) {
+		mnt = s.mount ? (__u64)s.mount + bpf_core_field_offset(struct mount, mnt) : 0;
+		f->marks |= FILE_WALKED;
+		len = path_put((__u64)s.dentry, mnt, 0, slot);
+		if (len & PATH_DETACHED)
+			f->marks |= FILE_DETACHED;
+		if (len & PATH_CUT)
+			f->marks |= FILE_FILE_CUT;
+		len &= PATH_LEN;
+		f->file_len = len;
+	}
+	size = sizeof(b->r) + len;
+	f->h.size = size;
+	/* Checked here, behind the calls: before 5.16 the verifier forgets the bounds of a number that is spilled. */
+	barrier_var(size);
+	if (size > sizeof(b->r) + PATH_ROOM)
+		size = sizeof(b->r) + PATH_ROOM;
+	if (outcome == OUTCOME_DENIED || outcome == OUTCOME_KILLED || outcome == OUTCOME_LATE)
+		return bpf_ringbuf_output(&urgent, b, size, 0);
+	return bpf_ringbuf_output(&records, b, size, 0);
+}
+
+GLOBAL int tell(__u64 subject, __u64 ask, __u32 decided, __u32 what, __u32 error)
+{
+	struct guard_counters *c = counts_of(decided, ask);
+	__u32 outcome = what & 0xff, key, slot = claim(&key), lost = LOST_SCRATCH;
+	long err = -1;
+
+	if (slot < PATH_SLOTS) {
+		err = tell_in(slot, subject, ask, decided, what, error);
+		bpf_map_delete_elem(&guard_claims, &key);
+		lost = outcome == OUTCOME_DENIED || outcome == OUTCOME_KILLED || outcome == OUTCOME_LATE ? LOST_URGENT : LOST_RING;
+	}
+	if (!err)
+		return 0;
+	count_lost(lost);
+	if (c)
+		__sync_fetch_and_add(&c->unsent, 1);
+	return 0;
+}
+
+/* Whether one more may be denied in this second. Counts of one second may be off by what several CPUs do at its very start. */
+static __always_inline bool within_limit(void)
+{
+	__u64 most = WORD(guard_max_denies), second;
+
+	if (!most)
+		return true;
+	second = bpf_ktime_get_ns() / 1000000000;
+	if (WORD(guard_limit_second) != second) {
+		WORD(guard_limit_second) = second;
+		WORD(guard_limit_count) = 0;
+	}
+	if (WORD(guard_limit_count) >= most)
+		return false;
+	__sync_fetch_and_add(&guard_limit_count, 1);
+	return true;
+}
+
+static __always_inline bool can_kill(struct task_struct *task)
+{
+	return bpf_get_current_pid_tgid() >> 32 != 1 &&
+	       !(BPF_CORE_READ((struct task_struct___guard *)task, flags) & PF_KTHREAD);
+}
+
+/* Does what the rule says. Returns the error for the caller, a positive number, or 0. */
+GLOBAL int carry_out(__u64 subject, __u64 ask, __u32 decided)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 at = half_of(ask, guard_rules_half) + RULE_OF(decided);
+	struct guard_rule *r = bpf_map_lookup_elem(&guard_rules, &at);
+	struct guard_counters *c = counts_of(decided, ask);
+	__u32 action, error = 0, outcome = OUTCOME_LOGGED, what;
+	bool kill = false;
+
+	if (!r || !c)
+		return 0;
+	action = r->action;
+	__sync_fetch_and_add(&c->matches, 1);
+	if (action == ACTION_ALLOW) {
+		__sync_fetch_and_add(&c->allowed, 1);
+		return 0;
+	}
+	if (action == ACTION_LOG) {
+		__sync_fetch_and_add(&c->logged, 1);
+	} else if (WORD(guard_mode) == MODE_DRY) {
+		outcome = OUTCOME_DRY;
+		__sync_fetch_and_add(&c->dry, 1);
+	} else if (!within_limit()) {
+		outcome = OUTCOME_LIMITED;
+		__sync_fetch_and_add(&c->limited, 1);
+	} else {
+		kill = action != ACTION_DENY;
+		if (guard_mechanism == BY_KILL) {
+			kill = true;
+		} else if (action != ACTION_KILL) {
+			error = r->error;
+			outcome = OUTCOME_DENIED;
+			__sync_fetch_and_add(&c->denied, 1);
+		}
+		if (kill && can_kill(task) && !bpf_send_signal(SIGKILL)) {
+			__sync_fetch_and_add(&c->killed, 1);
+			if (guard_mechanism == BY_KILL)
+				outcome = OUTCOME_LATE;
+			else if (!error)
+				outcome = OUTCOME_KILLED;
+		} else if (!error) {
+			__sync_fetch_and_add(&c->logged, 1);
+		}
+	}
+	what = outcome | action << 8 | (__u32)(r->access & ASK_ACCESS(ask)) << 16;
+	tell(subject, ask, decided, what, error);
+	return error;
+}
+
+#endif

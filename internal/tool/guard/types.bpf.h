@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Kernel types that only guard looks into, and members that only guard wants: CO-RE takes what is behind ___ for no part of the name. */
+#ifndef SONDE_GUARD_TYPES_BPF_H
+#define SONDE_GUARD_TYPES_BPF_H
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct inode___guard {
+	__u32 i_generation;
+	unsigned int i_nlink;
+	unsigned short i_mode;
+};
+
+struct dentry___guard {
+	struct dentry___guard *d_parent;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+};
+
+struct file___guard {
+	unsigned int f_flags;
+	unsigned int f_mode;
+};
+
+struct iattr {
+	unsigned int ia_valid;
+};
+
+struct vm_area_struct {
+	unsigned long vm_flags;
+	struct file *vm_file;
+};
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+};
+
+struct css_set___guard {
+	struct cgroup *dfl_cgrp;
+};
+
+struct task_struct___guard {
+	struct css_set___guard *cgroups;
+	unsigned int flags;
+	unsigned int in_execve : 1;
+};
+
+#pragma clang attribute pop
+
+#define O_TRUNC 01000
+#define FMODE_READ 1
+#define FMODE_WRITE 2
+#define FMODE_EXEC 0x20      /* in f_flags and in f_mode */
+#define FMODE_CREATED 0x100000
+#define PROT_READ 1
+#define PROT_WRITE 2
+#define PROT_EXEC 4
+#define MAP_TYPE 15
+#define MAP_SHARED 1
+#define MAP_SHARED_VALIDATE 3
+#define VM_SHARED 8
+#define PF_KTHREAD 0x200000
+#define SIGKILL 9
+#define EPERM 1
+#define ENOENT 2
+#define EACCES 13
+
+/* iattr.ia_valid */
+#define ATTR_MODE (1 << 0)
+#define ATTR_UID (1 << 1)
+#define ATTR_GID (1 << 2)
+#define ATTR_SIZE (1 << 3)
+#define ATTR_ATIME (1 << 4)
+#define ATTR_MTIME (1 << 5)
+#define ATTR_FORCE (1 << 9) /* the kernel's own doing: it takes setuid bits off a file that is written to */
+#define ATTR_OPEN (1 << 15) /* by O_TRUNC */
+
+#endif
