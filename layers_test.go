@@ -37,8 +37,8 @@ var layers = [][]string{
 	{"internal/prog", "internal/kernel", "internal/symbol"},
 }
 
-// testOnly rooms import what they like and are imported by tests, their own commands and each other.
-var testOnly = []string{"internal/vmtest", "internal/bench", "internal/compile/ir/irtest", "internal/langtest", "."}
+// testOnly rooms (and what makes sources) import what they like and are imported by tests, their own commands and each other.
+var testOnly = []string{"scripts", "internal/vmtest", "internal/bench", "internal/compile/ir/irtest", "internal/langtest", "."}
 
 // A room is a folder and all below it that has no row of its own. It may import the rooms and the outside packages
 // named here, the standard library without the packages in not, and what lies in its own subfolders.

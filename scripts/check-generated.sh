@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-cp -R go.mod go.sum bpf cmd internal "$copy"
+cp -R go.mod go.sum bpf cmd internal scripts "$copy"
 
 # They are removed first: a go:generate line that is gone or renamed shows too.
 generated() { find cmd internal bpf -type f \( -name '*_bpfe[lb].go' -o -name '*_bpfe[lb].o' \) -print | sort; }
