@@ -39,12 +39,12 @@ func TestWriteText(t *testing.T) {
 	text := b.String()
 	for _, want := range []string{
 		"lsm: not here: it was never asked\n",
-		"WAY                             FMOD_RET            KILL\n",
+		"WAY                               FMOD_RET            KILL\n",
 		"opening it by another name, or by another call\n",
-		"  openat                        covered             kills late\n",
-		"  overlay                       NOT COVERED (tree)  kills late\n",
-		"  O_TRUNC                       covered             kills late, too late\n",
-		"  file_setattr                  not possible here   kills late\n",
+		"  openat                          covered             kills late\n",
+		"  overlay                         NOT COVERED (tree)  kills late\n",
+		"  O_TRUNC                         covered             kills late, too late\n",
+		"  file_setattr                    not possible here   kills late\n",
 		"overlay, NOT COVERED (tree): an overlay file system with its directory below; its contents were read\n",
 		"\nfmod_ret: covered: open ",
 		"\nkill: covered: open 0 of ",

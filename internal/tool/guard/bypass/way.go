@@ -19,7 +19,7 @@ const (
 )
 
 var groupNames = map[Group]string{
-	Opens: "open", More: "open, further", Changes: "change", Creates: "create", Held: "opened before the rule",
+	Opens: "open", More: "open further", Changes: "change", Creates: "create", Held: "opened before the rule",
 }
 
 func (g Group) String() string { return groupNames[g] }

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"sonde/internal/attach"
+	"sonde/internal/kernel"
+	"sonde/internal/prog"
+	"sonde/internal/tool/guard"
+	"sonde/internal/tool/guard/bypass"
+	"sonde/internal/tool/guard/rule"
+)
+
+// guardSession is guard in the kernel: loaded, attached, and seen to do what its mechanism can. No rule is in force.
+type guardSession struct {
+	mechanism guard.Mechanism
+	spec      *prog.Spec
+	session   *attach.Session
+	// generation is that of the last rules that were in the tables; those that come next have the next.
+	generation uint32
+	// refused are the better mechanisms, and why each of them does not work here.
+	refused []refusedMechanism
+}
+
+type refusedMechanism struct {
+	mechanism guard.Mechanism
+	err       error
+}
+
+// openGuard loads guard by the first of the mechanisms that proves itself: rules for a decoy of its own are put in force, a
+// child of its own tries to open it, and the hook must be seen to have run and the child to have been stopped. That a
+// program attaches proves nothing: where BPF LSM is not active, its programs are attached and never asked.
+//
+// The session that has passed goes on: it is loaded once. build makes what is to be loaded.
+func openGuard(ctx context.Context, mechanisms []guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error)) (*guardSession, error) {
+	stage, err := bypass.NewStage(bypass.Places()[0].Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer stage.Close()
+	var refused []refusedMechanism
+	for _, m := range mechanisms {
+		g, err := tryMechanism(ctx, stage, m, build)
+		if err == nil {
+			g.refused = refused
+			return g, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		refused = append(refused, refusedMechanism{m, err})
+	}
+	return nil, &noMechanism{refused}
+}
+
+// noMechanism is the error of a kernel that lets nothing guard.
+type noMechanism struct{ refused []refusedMechanism }
+
+func (e *noMechanism) Error() string {
+	if len(e.refused) == 1 {
+		return fmt.Sprintf("%s does not work here: %v", e.refused[0].mechanism, e.refused[0].err)
+	}
+	var why []string
+	for _, r := range e.refused {
+		why = append(why, fmt.Sprintf("%s: %v", r.mechanism, r.err))
+	}
+	return "this kernel lets no mechanism guard files: " + strings.Join(why, "; ")
+}
+
+// close takes guard out of the kernel.
+func (g *guardSession) close() error { return g.session.Close() }
+
+func tryMechanism(ctx context.Context, stage *bypass.Stage, m guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error)) (g *guardSession, err error) {
+	if m == guard.Override {
+		if f := attach.Try(kernel.OverrideReturn); f.State != kernel.Present {
+			return nil, errors.New(f.Reason)
+		}
+	}
+	spec, err := build(m)
+	if err != nil {
+		return nil, err
+	}
+	g = &guardSession{mechanism: m, spec: spec}
+	if g.session, err = attach.Open(spec); err != nil {
+		return nil, err
+	}
+	opened := g
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, opened.close())
+		}
+	}()
+	if err = g.session.Attach(); err != nil {
+		return nil, err
+	}
+	if err = g.session.SetWord(guard.SelfWord, uint64(unix.Getpid())); err != nil {
+		return nil, err
+	}
+	return g, g.prove(ctx, stage)
+}
+
+// prove has a child open a decoy that a rule forbids to it.
+func (g *guardSession) prove(ctx context.Context, stage *bypass.Stage) error {
+	var counts guard.Counts
+	r, err := stage.Try(ctx, bypass.Find("openat"), bypass.File, func(m bypass.Meant) (func() error, error) {
+		loaded, disarm, err := g.armDecoy(m, rule.AllAccess)
+		if err != nil {
+			return nil, err
+		}
+		return func() error {
+			c, err := loaded.Counts(g.session)
+			if err == nil && len(c) == 1 {
+				counts = c[0]
+			}
+			return errors.Join(err, disarm())
+		}, nil
+	})
+	if err != nil {
+		return fmt.Errorf("trying it on a decoy: %w", err)
+	}
+	return g.proven(r, counts)
+}
+
+// proven says what is wrong with what was seen of a try, nil if the mechanism works.
+func (g *guardSession) proven(r bypass.Result, counts guard.Counts) error {
+	asked := counts.Matches > 0
+	switch {
+	case !asked && r.Outcome == bypass.Reached && g.mechanism == guard.LSM:
+		return fmt.Errorf("its programs were attached and never asked, because bpf is not among the active security modules (%s); "+
+			"add it to lsm= on the kernel's command line", strings.Join(kernel.ActiveLSMs(), ","))
+	case !asked && r.Outcome == bypass.Reached:
+		return errors.New("its programs were attached and never asked")
+	case r.Outcome == bypass.Reached:
+		return errors.New("its programs said no, and a decoy was opened all the same")
+	case g.mechanism.Denies() && asked && counts.Denied > 0 && r.Outcome == bypass.Refused && r.Errno == unix.EACCES && r.Intact():
+		return nil
+	case !g.mechanism.Denies() && asked && counts.Killed > 0 && r.Outcome == bypass.Killed:
+		return nil
+	}
+	return fmt.Errorf("trying it on a decoy led to something else than was to be expected: %v, after %d questions", r, counts.Matches)
+}
+
+// armDecoy puts a rule about a decoy in force that means one process of our own, in the place of what was in force.
+// What it returns takes it out again.
+func (g *guardSession) armDecoy(m bypass.Meant, access rule.Access) (*guard.Loaded, func() error, error) {
+	armed, err := guard.Arm(decoyRules(m, access), guard.Env{IKnow: true})
+	if err != nil {
+		return nil, nil, fmt.Errorf("a rule for a decoy: %w", err)
+	}
+	return g.arm(armed)
+}
+
+// arm loads rules as the next generation and switches to them, and arms guard.
+func (g *guardSession) arm(armed *guard.Armed) (*guard.Loaded, func() error, error) {
+	loaded, err := guard.Load(g.session, armed, g.generation+1)
+	if err != nil {
+		return nil, nil, err
+	}
+	g.generation++
+	err = loaded.Switch(g.session)
+	if err == nil {
+		err = g.session.SetWord(guard.ModeWord, guard.ModeArmed)
+	}
+	disarm := func() error {
+		off := g.session.SetWord(guard.ModeWord, guard.ModeOff)
+		_, err := loaded.Drop(g.session)
+		return errors.Join(off, err)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, disarm())
+	}
+	return loaded, disarm, nil
+}
+
+// decoyRules is a rule that denies one process something about a decoy.
+func decoyRules(m bypass.Meant, access rule.Access) *rule.Set {
+	kind := rule.File
+	switch m.Shape {
+	case bypass.Tree:
+		kind = rule.Tree
+	case bypass.Base:
+		kind = rule.BaseName
+	}
+	return &rule.Set{Rules: []rule.Rule{{
+		Name: "decoy", What: []rule.Pattern{{Kind: kind, Path: m.Pattern}}, Access: access,
+		Who: rule.Who{PIDs: []uint32{uint32(m.PID)}}, Action: rule.Deny, Errno: rule.EACCES,
+	}}}
+}
