@@ -84,7 +84,7 @@ var rooms = []room{
 	{
 		dir:     "internal/tool",
 		rooms:   []string{"internal/target", "internal/stream", "internal/print", "internal/fileevent", "internal/prog", "internal/kernel"},
-		outside: []string{sys, cilium, "go.yaml.in/yaml/v3"},
+		outside: []string{sys, cilium},
 		object:  true,
 		why:     "a ready tool ends in a prog.Spec and turns records into rows; attaching, instructions and the terminal are not its affair",
 	},
