@@ -11,7 +11,7 @@ import (
 // openFacts are what this kernel can do for a hook, found by trying no more than the hook is about.
 func openFacts(hook open.Hook) open.Facts {
 	trials := attach.Trials()
-	k := open.Facts{FetchAtomics: trials.Has(kernel.FetchAtomics), Function: hasFunction}
+	k := open.Facts{Function: hasFunction}
 	switch hook {
 	case open.HookAuto:
 		k.Preempts = attach.PreemptsRawTracepoints() && attach.MayTrace("syscalls", "sys_enter_openat")
