@@ -20,29 +20,14 @@ const (
 	bpfMapCounters          = "counters"
 	bpfMapMntnsmap          = "mntnsmap"
 	bpfMapPathWalks         = "path_walks"
+	bpfMapRecents           = "recents"
 	bpfMapRecords           = "records"
 	bpfMapScratch           = "scratch"
 	bpfMapStarts            = "starts"
 	bpfMapTargetCgroups     = "target_cgroups"
 	bpfMapTargetPids        = "target_pids"
 	bpfMapTargetTree        = "target_tree"
-	bpfProgEventEnter2      = "event_enter2"
-	bpfProgEventEnter3      = "event_enter3"
-	bpfProgEventEnter4      = "event_enter4"
-	bpfProgEventExit        = "event_exit"
 	bpfProgExecCommit       = "exec_commit"
-	bpfProgFentryCall       = "fentry_call"
-	bpfProgFentryHandle     = "fentry_handle"
-	bpfProgFentryInner      = "fentry_inner"
-	bpfProgFexitHandle      = "fexit_handle"
-	bpfProgFexitInner       = "fexit_inner"
-	bpfProgFexitOpenat2     = "fexit_openat2"
-	bpfProgFexitSecurity    = "fexit_security"
-	bpfProgKprobeExit       = "kprobe_exit"
-	bpfProgKprobeInner      = "kprobe_inner"
-	bpfProgKprobeOpen       = "kprobe_open"
-	bpfProgKprobeOpenat2    = "kprobe_openat2"
-	bpfProgKretprobeInner   = "kretprobe_inner"
 	bpfProgOpenAbandon      = "open_abandon"
 	bpfProgRawEnter         = "raw_enter"
 	bpfProgRawExit          = "raw_exit"
@@ -53,7 +38,6 @@ const (
 	bpfVarAnyBits           = "any_bits"
 	bpfVarClosing           = "closing"
 	bpfVarInFlight          = "in_flight"
-	bpfVarInnerCompat       = "inner_compat"
 	bpfVarTargetCgroupCount = "target_cgroup_count"
 	bpfVarTargetLive        = "target_live"
 	bpfVarTargetMode        = "target_mode"
@@ -111,28 +95,12 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
-	EventEnter2    *ebpf.ProgramSpec `ebpf:"event_enter2"`
-	EventEnter3    *ebpf.ProgramSpec `ebpf:"event_enter3"`
-	EventEnter4    *ebpf.ProgramSpec `ebpf:"event_enter4"`
-	EventExit      *ebpf.ProgramSpec `ebpf:"event_exit"`
-	ExecCommit     *ebpf.ProgramSpec `ebpf:"exec_commit"`
-	FentryCall     *ebpf.ProgramSpec `ebpf:"fentry_call"`
-	FentryHandle   *ebpf.ProgramSpec `ebpf:"fentry_handle"`
-	FentryInner    *ebpf.ProgramSpec `ebpf:"fentry_inner"`
-	FexitHandle    *ebpf.ProgramSpec `ebpf:"fexit_handle"`
-	FexitInner     *ebpf.ProgramSpec `ebpf:"fexit_inner"`
-	FexitOpenat2   *ebpf.ProgramSpec `ebpf:"fexit_openat2"`
-	FexitSecurity  *ebpf.ProgramSpec `ebpf:"fexit_security"`
-	KprobeExit     *ebpf.ProgramSpec `ebpf:"kprobe_exit"`
-	KprobeInner    *ebpf.ProgramSpec `ebpf:"kprobe_inner"`
-	KprobeOpen     *ebpf.ProgramSpec `ebpf:"kprobe_open"`
-	KprobeOpenat2  *ebpf.ProgramSpec `ebpf:"kprobe_openat2"`
-	KretprobeInner *ebpf.ProgramSpec `ebpf:"kretprobe_inner"`
-	OpenAbandon    *ebpf.ProgramSpec `ebpf:"open_abandon"`
-	RawEnter       *ebpf.ProgramSpec `ebpf:"raw_enter"`
-	RawExit        *ebpf.ProgramSpec `ebpf:"raw_exit"`
-	TargetExit     *ebpf.ProgramSpec `ebpf:"target_exit"`
-	TargetFork     *ebpf.ProgramSpec `ebpf:"target_fork"`
+	ExecCommit  *ebpf.ProgramSpec `ebpf:"exec_commit"`
+	OpenAbandon *ebpf.ProgramSpec `ebpf:"open_abandon"`
+	RawEnter    *ebpf.ProgramSpec `ebpf:"raw_enter"`
+	RawExit     *ebpf.ProgramSpec `ebpf:"raw_exit"`
+	TargetExit  *ebpf.ProgramSpec `ebpf:"target_exit"`
+	TargetFork  *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
 
 // bpfMapSpecs contains maps before they are loaded into the kernel.
@@ -143,6 +111,7 @@ type bpfMapSpecs struct {
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Mntnsmap      *ebpf.MapSpec `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.MapSpec `ebpf:"path_walks"`
+	Recents       *ebpf.MapSpec `ebpf:"recents"`
 	Records       *ebpf.MapSpec `ebpf:"records"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Starts        *ebpf.MapSpec `ebpf:"starts"`
@@ -160,7 +129,6 @@ type bpfVariableSpecs struct {
 	AnyBits           *ebpf.VariableSpec `ebpf:"any_bits"`
 	Closing           *ebpf.VariableSpec `ebpf:"closing"`
 	InFlight          *ebpf.VariableSpec `ebpf:"in_flight"`
-	InnerCompat       *ebpf.VariableSpec `ebpf:"inner_compat"`
 	TargetCgroupCount *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.VariableSpec `ebpf:"target_live"`
 	TargetMode        *ebpf.VariableSpec `ebpf:"target_mode"`
@@ -200,6 +168,7 @@ type bpfMaps struct {
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Mntnsmap      *ebpf.Map `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.Map `ebpf:"path_walks"`
+	Recents       *ebpf.Map `ebpf:"recents"`
 	Records       *ebpf.Map `ebpf:"records"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Starts        *ebpf.Map `ebpf:"starts"`
@@ -214,6 +183,7 @@ func (m *bpfMaps) Close() error {
 		m.Counters,
 		m.Mntnsmap,
 		m.PathWalks,
+		m.Recents,
 		m.Records,
 		m.Scratch,
 		m.Starts,
@@ -232,7 +202,6 @@ type bpfVariables struct {
 	AnyBits           *ebpf.Variable `ebpf:"any_bits"`
 	Closing           *ebpf.Variable `ebpf:"closing"`
 	InFlight          *ebpf.Variable `ebpf:"in_flight"`
-	InnerCompat       *ebpf.Variable `ebpf:"inner_compat"`
 	TargetCgroupCount *ebpf.Variable `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.Variable `ebpf:"target_live"`
 	TargetMode        *ebpf.Variable `ebpf:"target_mode"`
@@ -252,49 +221,17 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
-	EventEnter2    *ebpf.Program `ebpf:"event_enter2"`
-	EventEnter3    *ebpf.Program `ebpf:"event_enter3"`
-	EventEnter4    *ebpf.Program `ebpf:"event_enter4"`
-	EventExit      *ebpf.Program `ebpf:"event_exit"`
-	ExecCommit     *ebpf.Program `ebpf:"exec_commit"`
-	FentryCall     *ebpf.Program `ebpf:"fentry_call"`
-	FentryHandle   *ebpf.Program `ebpf:"fentry_handle"`
-	FentryInner    *ebpf.Program `ebpf:"fentry_inner"`
-	FexitHandle    *ebpf.Program `ebpf:"fexit_handle"`
-	FexitInner     *ebpf.Program `ebpf:"fexit_inner"`
-	FexitOpenat2   *ebpf.Program `ebpf:"fexit_openat2"`
-	FexitSecurity  *ebpf.Program `ebpf:"fexit_security"`
-	KprobeExit     *ebpf.Program `ebpf:"kprobe_exit"`
-	KprobeInner    *ebpf.Program `ebpf:"kprobe_inner"`
-	KprobeOpen     *ebpf.Program `ebpf:"kprobe_open"`
-	KprobeOpenat2  *ebpf.Program `ebpf:"kprobe_openat2"`
-	KretprobeInner *ebpf.Program `ebpf:"kretprobe_inner"`
-	OpenAbandon    *ebpf.Program `ebpf:"open_abandon"`
-	RawEnter       *ebpf.Program `ebpf:"raw_enter"`
-	RawExit        *ebpf.Program `ebpf:"raw_exit"`
-	TargetExit     *ebpf.Program `ebpf:"target_exit"`
-	TargetFork     *ebpf.Program `ebpf:"target_fork"`
+	ExecCommit  *ebpf.Program `ebpf:"exec_commit"`
+	OpenAbandon *ebpf.Program `ebpf:"open_abandon"`
+	RawEnter    *ebpf.Program `ebpf:"raw_enter"`
+	RawExit     *ebpf.Program `ebpf:"raw_exit"`
+	TargetExit  *ebpf.Program `ebpf:"target_exit"`
+	TargetFork  *ebpf.Program `ebpf:"target_fork"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
-		p.EventEnter2,
-		p.EventEnter3,
-		p.EventEnter4,
-		p.EventExit,
 		p.ExecCommit,
-		p.FentryCall,
-		p.FentryHandle,
-		p.FentryInner,
-		p.FexitHandle,
-		p.FexitInner,
-		p.FexitOpenat2,
-		p.FexitSecurity,
-		p.KprobeExit,
-		p.KprobeInner,
-		p.KprobeOpen,
-		p.KprobeOpenat2,
-		p.KretprobeInner,
 		p.OpenAbandon,
 		p.RawEnter,
 		p.RawExit,

@@ -26,7 +26,7 @@ struct caller {
 };
 
 /* What the current task opens a file for. */
-static __always_inline void caller_read(struct caller *c, struct task_struct *task)
+SHARED void caller_read(struct caller *c, struct task_struct *task)
 {
 	__u32 flags = BPF_CORE_READ(task, flags);
 	long nr;

@@ -4,11 +4,11 @@
 #define SONDE_OPEN_HOOKS_BPF_H
 
 /* Notes an open with its arguments, for those whose end does not have them. */
-static __always_inline int begin(struct open_args *a)
+SHARED int begin(struct open_args *a)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	if (*(volatile __u64 *)&closing || !traced(task))
+	if (*(volatile __u64 *)&closing || !traced())
 		return 0;
 	if (is_compat(task))
 		a->marks |= FILE_COMPAT;
@@ -18,7 +18,7 @@ static __always_inline int begin(struct open_args *a)
 }
 
 /* The end of what begin() noted; how is 0 where only one kind can have begun. */
-static __always_inline int end(long ret, __u32 how)
+SHARED int end(long ret, __u32 how)
 {
 	struct open_args begun;
 	struct open_buffer *b;
@@ -56,7 +56,7 @@ struct exit_event {
  * A program may read no further than the event of a call with few arguments goes, so there is one for each number of them.
  * The number of the system call is 32 bits wide.
  */
-static __always_inline int event_begin(struct enter_event *ctx, int count)
+SHARED int event_begin(struct enter_event *ctx, int count)
 {
 	struct syscall_args s = {};
 	struct open_args a = {};
@@ -160,11 +160,9 @@ int kprobe_exit(struct pt_regs *ctx)
 static __always_inline int begin_bare(__u64 which)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct open_args a = {};
 
-	if (*(volatile __u64 *)&closing || !traced(task))
-		return 0;
-	start_put((__u64)task + which, &a);
+	if (!*(volatile __u64 *)&closing && traced())
+		time_note((__u64)task + which);
 	return 0;
 }
 
@@ -181,15 +179,15 @@ int fentry_handle(__u64 *ctx)
 }
 
 /* The end of a function behind the system calls, of which the arguments are known. */
-static __always_inline int call_end(struct open_args *a, long ret, __u32 slot)
+SHARED int call_end(struct open_args *a, long ret, __u32 slot)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct open_args begun = {};
 	struct open_buffer *b;
+	__u64 time = 0;
 	bool timed;
 
-	timed = (want & WANT_TIME) && start_take((__u64)task, &begun);
-	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !traced(task)))
+	timed = (want & WANT_TIME) && time_take((__u64)task, &time);
+	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !traced()))
 		return 0;
 	if (want_failed && ret >= 0)
 		goto out;
@@ -198,7 +196,7 @@ static __always_inline int call_end(struct open_args *a, long ret, __u32 slot)
 		goto out;
 	if (is_compat(task))
 		a->marks |= FILE_COMPAT;
-	a->time = begun.time;
+	a->time = time;
 	b->a = *a;
 	finish(slot);
 out:

@@ -39,26 +39,6 @@ static __always_inline bool only_tried(struct caller *c, __u64 op, long ret)
 	return !c->worker || (BPF_CORE_READ(flags, lookup_flags) & LOOKUP_CACHED);
 }
 
-static __always_inline void inner_finish(struct open_args *a, __u64 file)
-{
-	struct open_buffer *b;
-	long ret = 0;
-
-	if (file >= (__u64)-MAX_ERRNO) {
-		ret = (long)file;
-		file = 0;
-	}
-	if (want_failed && !ret)
-		return;
-	b = ended(AT_INNER, ret);
-	if (!b)
-		return;
-	b->a = *a;
-	b->file = file;
-	b->kernel_path = 1;
-	finish(AT_INNER);
-}
-
 SEC("fentry/do_filp_open")
 int fentry_inner(__u64 *ctx)
 {
@@ -72,19 +52,20 @@ SEC("fexit/do_filp_open")
 int fexit_inner(__u64 *ctx)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct open_args a = {}, begun = {};
+	struct open_args a = {};
 	struct caller c;
+	__u64 time = 0;
 	bool timed;
 
 	caller_read(&c, task);
 	if (told(&c))
 		return 0;
-	timed = (want & WANT_TIME) && start_take((__u64)task + OF_INNER, &begun);
-	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !traced(task)))
+	timed = (want & WANT_TIME) && time_take((__u64)task + OF_INNER, &time);
+	if (!timed && (((want & WANT_TIME) && *(volatile __u64 *)&closing) || !traced()))
 		return 0;
 	if (!only_tried(&c, ctx[2], ctx[3])) {
 		inner_args(&a, &c, ctx[0], ctx[1], ctx[2]);
-		a.time = begun.time;
+		a.time = time;
 		inner_finish(&a, ctx[3]);
 	}
 	if (timed)
@@ -101,7 +82,7 @@ int kprobe_inner(struct pt_regs *ctx)
 	struct caller c;
 
 	caller_read(&c, task);
-	if (told(&c) || *(volatile __u64 *)&closing || !traced(task))
+	if (told(&c) || *(volatile __u64 *)&closing || !traced())
 		return 0;
 	inner_args(&a, &c, KPROBE_ARG0(ctx), KPROBE_ARG1(ctx), KPROBE_ARG2(ctx));
 	a.how_at = KPROBE_ARG2(ctx);
@@ -128,24 +109,6 @@ int kretprobe_inner(struct pt_regs *ctx)
 	return 0;
 }
 
-/* The binary that an exec put in place, of a script its interpreter. */
-SEC("raw_tp/sched_process_exec")
-int exec_commit(struct bpf_raw_tracepoint_args *ctx)
-{
-	struct task_struct *task = (struct task_struct *)ctx->args[0];
-	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
-	struct open_args a = {};
-
-	if (*(volatile __u64 *)&closing || !traced(task))
-		return 0;
-	a.how = BY_EXEC;
-	a.dirfd = AT_FDCWD;
-	a.flags = FMODE_EXEC;
-	a.path = (__u64)BPF_CORE_READ(bprm, interp);
-	inner_finish(&a, (__u64)BPF_CORE_READ(bprm, file));
-	return 0;
-}
-
 /* Every open that comes to its file passes here, whoever makes it. What was asked for is known of system calls. */
 SEC("fexit/security_file_open")
 int fexit_security(__u64 *ctx)
@@ -156,7 +119,7 @@ int fexit_security(__u64 *ctx)
 	struct open_buffer *b;
 	struct caller c;
 
-	if ((__s32)ctx[1] || *(volatile __u64 *)&closing || !traced(task))
+	if ((__s32)ctx[1] || *(volatile __u64 *)&closing || !traced())
 		return 0;
 	b = ended(AT_CALL, 0);
 	if (!b)

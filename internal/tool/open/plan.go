@@ -25,18 +25,16 @@ func Hooks() []Hook {
 
 // Facts are what this kernel can do, as it was found by trying.
 type Facts struct {
-	Preempts     bool // raw tracepoint programs of system calls may be preempted, and the syscalls:* events are there
-	FetchAtomics bool
-	Fentry       bool
-	Kprobe       bool
+	Preempts bool // raw tracepoint programs of system calls may be preempted, and the syscalls:* events are there
+	Fentry   bool
+	Kprobe   bool
 	// Function says whether the kernel has a function that can be probed. It is asked only where Fentry or Kprobe is true.
 	Function func(name string) bool
 }
 
 // Plan is how opens are seen.
 type Plan struct {
-	Hook    Hook // never auto
-	Senders bool // the programs that number records with an atomic
+	Hook Hook // never auto
 	// Call is the function behind the system calls, for kprobe and fentry.
 	Call string
 	// Handle is the one behind open_by_handle_at, for fentry; empty where there is none.
@@ -53,7 +51,7 @@ var errNoFunction = errors.New("this kernel has no function do_sys_openat2 or do
 
 // Choose makes the Plan for a hook. An error says what this kernel lacks for it.
 func Choose(hook Hook, k Facts) (Plan, error) {
-	p := Plan{Hook: hook, Senders: k.FetchAtomics}
+	p := Plan{Hook: hook}
 	has := func(names ...string) string {
 		for _, name := range names {
 			if k.Function != nil && k.Function(name) {
@@ -112,6 +110,9 @@ func (p *Plan) inner(k Facts, has func(...string) string) {
 	}
 	p.Exec = p.Inner == ""
 }
+
+// hooks says whether programs are needed that only the larger object has.
+func (p Plan) hooks() bool { return p.Inner != "" || p.Hook != HookRaw && p.Hook != "" }
 
 // Way is one way to open a file.
 type Way string

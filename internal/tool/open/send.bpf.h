@@ -182,6 +182,23 @@ static __always_inline __u64 path_take(struct open_buffer *b, struct open_args *
 }
 
 /*
+ * Only one program may number its records (record_send), and that is the one of the calls. If one of the others is lost it
+ * is counted, as any.
+ */
+static __always_inline void send_unnumbered(struct record_header *h, __u64 size)
+{
+	h->type = RECORD_OPEN;
+	h->cpu = bpf_get_smp_processor_id();
+	h->seq = 0;
+	h->size = size;
+	barrier_var(size);
+	if (size > sizeof(struct file_event) + OPEN_DATA)
+		size = sizeof(struct file_event) + OPEN_DATA;
+	if (bpf_ringbuf_output(&records, h, size, 0))
+		count_lost(LOST_RING);
+}
+
+/*
  * Sends the record of the open that is described in the scratch of this slot, and is over. A global function, as path_put
  * is: whatever way led here, the verifier looks at it once.
  */
@@ -269,7 +286,10 @@ __attribute__((noinline)) int finish(__u32 slot)
 	barrier_var(off);
 	if (off > OPEN_DATA)
 		off = OPEN_DATA;
-	record_send(&b->r.h, sizeof(b->r) + off, sizeof(b->r) + OPEN_DATA, RECORD_OPEN, LOST_RING);
+	if (slot == AT_CALL)
+		record_send(&b->r.h, sizeof(b->r) + off, sizeof(b->r) + OPEN_DATA, RECORD_OPEN, LOST_RING);
+	else
+		send_unnumbered(&b->r.h, sizeof(b->r) + off);
 	return 0;
 }
 

@@ -64,8 +64,8 @@ var LostReasons = []string{"ring_full", "open_table_full", "", "", "", "", "", "
 // Spec builds what is to be loaded.
 func Spec(opt Options) (*prog.Spec, error) {
 	load := loadBpf
-	if opt.Plan.Senders {
-		load = loadBpfSenders
+	if opt.Plan.hooks() {
+		load = loadBpfHooks
 	}
 	coll, err := load()
 	if err != nil {
@@ -76,6 +76,9 @@ func Spec(opt Options) (*prog.Spec, error) {
 	}
 	coll.Maps[bpfMapRecords].MaxEntries = uint32(opt.RingBytes)
 	for name, value := range opt.constants() {
+		if name == bpfHooksVarInnerCompat && !opt.Plan.hooks() {
+			continue
+		}
 		if err := coll.Variables[name].Set(value); err != nil {
 			return nil, fmt.Errorf("open: constant %s: %w", name, err)
 		}
@@ -114,7 +117,7 @@ func (o Options) constants() map[string]any {
 	c := map[string]any{
 		bpfVarWant: o.want(), bpfVarWantFailed: bit(o.Failed), bpfVarWantWrite: bit(o.Write), bpfVarWantCreated: bit(o.Created),
 		bpfVarWantTid:   o.TID,
-		bpfVarWantFlags: bit(len(o.Flags) > 0), bpfVarInnerCompat: bit(o.Plan.Hook == HookTracepoint),
+		bpfVarWantFlags: bit(len(o.Flags) > 0), bpfHooksVarInnerCompat: bit(o.Plan.Hook == HookTracepoint),
 	}
 	var anyBits uint64
 	var modes uint32
@@ -160,31 +163,31 @@ func (o Options) call() (ends, begins []prog.Probe) {
 	switch o.Plan.Hook {
 	case HookTracepoint:
 		for _, e := range events {
-			ends = append(ends, e.probe(bpfProgEventExit, "sys_exit_"))
+			ends = append(ends, e.probe(bpfHooksProgEventExit, "sys_exit_"))
 			begins = append(begins, e.probe(e.enter, "sys_enter_"))
 		}
 		return ends, begins
 	case HookKprobe:
-		enter := bpfProgKprobeOpenat2
+		enter := bpfHooksProgKprobeOpenat2
 		if o.Plan.Call == oldCall {
-			enter = bpfProgKprobeOpen
+			enter = bpfHooksProgKprobeOpen
 		}
-		return []prog.Probe{{Program: bpfProgKprobeExit, Kind: prog.Kretprobe, Name: o.Plan.Call}},
+		return []prog.Probe{{Program: bpfHooksProgKprobeExit, Kind: prog.Kretprobe, Name: o.Plan.Call}},
 			[]prog.Probe{{Program: enter, Kind: prog.Kprobe, Name: o.Plan.Call}}
 	case HookFentry:
-		ends = []prog.Probe{{Program: bpfProgFexitOpenat2, Kind: prog.Fexit, Name: o.Plan.Call}}
+		ends = []prog.Probe{{Program: bpfHooksProgFexitOpenat2, Kind: prog.Fexit, Name: o.Plan.Call}}
 		if timed {
-			begins = []prog.Probe{{Program: bpfProgFentryCall, Kind: prog.Fentry, Name: o.Plan.Call}}
+			begins = []prog.Probe{{Program: bpfHooksProgFentryCall, Kind: prog.Fentry, Name: o.Plan.Call}}
 		}
 		if o.Plan.Handle != "" {
-			ends = append(ends, prog.Probe{Program: bpfProgFexitHandle, Kind: prog.Fexit, Name: o.Plan.Handle})
+			ends = append(ends, prog.Probe{Program: bpfHooksProgFexitHandle, Kind: prog.Fexit, Name: o.Plan.Handle})
 			if timed {
-				begins = append(begins, prog.Probe{Program: bpfProgFentryHandle, Kind: prog.Fentry, Name: o.Plan.Handle})
+				begins = append(begins, prog.Probe{Program: bpfHooksProgFentryHandle, Kind: prog.Fentry, Name: o.Plan.Handle})
 			}
 		}
 		return ends, begins
 	case HookLSM:
-		return []prog.Probe{{Program: bpfProgFexitSecurity, Kind: prog.Fexit, Name: "security_file_open"}}, nil
+		return []prog.Probe{{Program: bpfHooksProgFexitSecurity, Kind: prog.Fexit, Name: "security_file_open"}}, nil
 	}
 	ends = []prog.Probe{{Program: bpfProgRawExit, Kind: prog.RawTracepoint, Name: "sys_exit"}}
 	if timed {
@@ -198,12 +201,12 @@ func (o Options) inner() (ends, begins []prog.Probe) {
 	p := o.Plan
 	switch {
 	case p.Inner != "" && p.InnerKprobe:
-		return []prog.Probe{{Program: bpfProgKretprobeInner, Kind: prog.Kretprobe, Name: p.Inner}},
-			[]prog.Probe{{Program: bpfProgKprobeInner, Kind: prog.Kprobe, Name: p.Inner}}
+		return []prog.Probe{{Program: bpfHooksProgKretprobeInner, Kind: prog.Kretprobe, Name: p.Inner}},
+			[]prog.Probe{{Program: bpfHooksProgKprobeInner, Kind: prog.Kprobe, Name: p.Inner}}
 	case p.Inner != "":
-		ends = []prog.Probe{{Program: bpfProgFexitInner, Kind: prog.Fexit, Name: p.Inner}}
+		ends = []prog.Probe{{Program: bpfHooksProgFexitInner, Kind: prog.Fexit, Name: p.Inner}}
 		if o.Timed() {
-			begins = []prog.Probe{{Program: bpfProgFentryInner, Kind: prog.Fentry, Name: p.Inner}}
+			begins = []prog.Probe{{Program: bpfHooksProgFentryInner, Kind: prog.Fentry, Name: p.Inner}}
 		}
 		return ends, begins
 	case p.Exec:
@@ -220,11 +223,11 @@ type event struct{ call, enter string }
 
 // Not every architecture has all of the calls.
 var events = []event{
-	{"open", bpfProgEventEnter3},
-	{"openat", bpfProgEventEnter4},
-	{"openat2", bpfProgEventEnter4},
-	{"creat", bpfProgEventEnter2},
-	{"open_by_handle_at", bpfProgEventEnter3},
+	{"open", bpfHooksProgEventEnter3},
+	{"openat", bpfHooksProgEventEnter4},
+	{"openat2", bpfHooksProgEventEnter4},
+	{"creat", bpfHooksProgEventEnter2},
+	{"open_by_handle_at", bpfHooksProgEventEnter3},
 }
 
 func (e event) probe(program, prefix string) prog.Probe {

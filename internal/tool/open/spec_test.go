@@ -35,23 +35,20 @@ func TestSpecPrograms(t *testing.T) {
 		{"fentry, with time", fexitPlan, "time", "fentry_call fentry_handle fentry_inner fexit_handle fexit_inner fexit_openat2 open_abandon"},
 		{"lsm", Plan{Hook: HookLSM}, "time", "fexit_security"},
 	} {
-		for _, senders := range []bool{false, true} {
-			c.plan.Senders = senders
-			s, err := Spec(Options{Plan: c.plan, Fields: strings.Fields(c.fields)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := slices.Sorted(slices.Values(append(strings.Fields(c.want), "target_fork", "target_exit")))
-			if got := slices.Sorted(maps.Keys(s.Collection.Programs)); !slices.Equal(got, want) {
-				t.Errorf("%s: programs %v, want %v", c.name, got, want)
-			}
-			for _, p := range s.Probes {
-				program := s.Collection.Programs[p.Program]
-				if program == nil {
-					t.Errorf("%s: no program %s", c.name, p.Program)
-				} else if program.Type == ebpf.Tracing && program.AttachTo != p.Name {
-					t.Errorf("%s: program %s is for %s, its probe for %s", c.name, p.Program, program.AttachTo, p.Name)
-				}
+		s, err := Spec(Options{Plan: c.plan, Fields: strings.Fields(c.fields)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Sorted(slices.Values(append(strings.Fields(c.want), "target_fork", "target_exit")))
+		if got := slices.Sorted(maps.Keys(s.Collection.Programs)); !slices.Equal(got, want) {
+			t.Errorf("%s: programs %v, want %v", c.name, got, want)
+		}
+		for _, p := range s.Probes {
+			program := s.Collection.Programs[p.Program]
+			if program == nil {
+				t.Errorf("%s: no program %s", c.name, p.Program)
+			} else if program.Type == ebpf.Tracing && program.AttachTo != p.Name {
+				t.Errorf("%s: program %s is for %s, its probe for %s", c.name, p.Program, program.AttachTo, p.Name)
 			}
 		}
 	}
@@ -125,7 +122,7 @@ func TestSpecConstants(t *testing.T) {
 
 // bpf/file.h and fileevent say the same thing twice.
 func TestLayout(t *testing.T) {
-	for name, object := range map[string][]byte{"bpf": _BpfBytes, "senders": _BpfSendersBytes} {
+	for name, object := range map[string][]byte{"bpf": _BpfBytes, "hooks": _BpfHooksBytes} {
 		coll, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(object))
 		if err != nil {
 			t.Fatal(err)

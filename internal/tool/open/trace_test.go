@@ -23,8 +23,8 @@ func facts(t *testing.T) Facts {
 	t.Helper()
 	present := func(f kernel.Feature) bool { return attach.Try(f).State == kernel.Present }
 	k := Facts{
-		Preempts:     attach.PreemptsRawTracepoints() && attach.MayTrace("syscalls", "sys_enter_openat"),
-		FetchAtomics: present(kernel.FetchAtomics), Fentry: present(kernel.Fentry), Kprobe: present(kernel.Kprobe),
+		Preempts: attach.PreemptsRawTracepoints() && attach.MayTrace("syscalls", "sys_enter_openat"),
+		Fentry:   present(kernel.Fentry), Kprobe: present(kernel.Kprobe),
 	}
 	types, err := kernel.RunningTypes()
 	if err != nil {
