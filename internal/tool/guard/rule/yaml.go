@@ -65,6 +65,8 @@ type reader struct {
 	line  int // from 1
 	start int // of the line
 	open  int // brackets around
+
+	counted, runes int // how far characters of the line were counted: a line may be the whole file
 }
 
 // syntax ends the reading: behind it nothing could be relied on.
@@ -140,7 +142,14 @@ func (r *reader) fail(pos Pos, what, todo string) {
 }
 
 // pos is the place of what comes next.
-func (r *reader) pos() Pos { return Pos{r.line, utf8.RuneCount(r.text[r.start:r.at]) + 1} }
+func (r *reader) pos() Pos {
+	if r.counted < r.start || r.counted > r.at {
+		r.counted, r.runes = r.start, 0
+	}
+	r.runes += utf8.RuneCount(r.text[r.counted:r.at])
+	r.counted = r.at
+	return Pos{r.line, r.runes + 1}
+}
 
 // column is how far what comes next is indented.
 func (r *reader) column() int { return r.at - r.start }
