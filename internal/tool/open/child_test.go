@@ -231,7 +231,57 @@ var orders = map[string]func(dir, arg string) (string, error){
 		}()
 		return fmt.Sprint(<-tid), nil
 	},
+	"mounts":   mounts,
 	"io_uring": func(_, path string) (string, error) { return uringOpen(path) },
+}
+
+// mounts opens files below mounts of a mount namespace of its own: a file of a tmpfs, a file mounted over another one, one
+// in a chroot, and one of the tmpfs when that is not mounted any more.
+func mounts(dir, _ string) (string, error) {
+	failed := make(chan error)
+	go func() {
+		// Not unlocked: the thread ends with the goroutine, and its namespace with it.
+		lockThread()
+		failed <- func() error {
+			at := dir + "/deep"
+			for _, step := range []func() error{
+				func() error { return unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS) },
+				func() error { return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "") },
+				func() error { return unix.Mount("none", at, "tmpfs", 0, "") },
+				func() error { return os.WriteFile(at+"/of-tmpfs", nil, 0o600) },
+				func() error { return unix.Mount(at+"/of-tmpfs", dir+"/handle", "", unix.MS_BIND, "") },
+				func() error { return openOnly(dir + "/handle") },
+			} {
+				if err := step(); err != nil {
+					return err
+				}
+			}
+			fd, err := unix.Open(at+"/of-tmpfs", unix.O_RDONLY, 0)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+				return err
+			}
+			if err := openOnly(fmt.Sprint("/proc/thread-self/fd/", fd)); err != nil {
+				return err
+			}
+			if err := unix.Chroot(dir); err != nil {
+				return err
+			}
+			return openOnly("/sub/inner")
+		}()
+	}()
+	return "", <-failed
+}
+
+func openOnly(path string) error {
+	fd, err := unix.Open(path, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
 }
 
 // deep makes nested directories of one letter below dir, and opens "file" in the innermost by a path of so many bytes.

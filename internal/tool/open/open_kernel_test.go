@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"sonde/internal/fileevent"
@@ -209,6 +210,27 @@ func TestKernelDetached(t *testing.T) {
 			show(t, events)
 			t.Errorf("%s: file %q with marks %s, want %q", order, got, markText(e.Marks), want)
 		}
+	}
+}
+
+// The file reached is told from the root of the mount namespace, past mounts and a chroot.
+func TestKernelMounts(t *testing.T) {
+	need(t)
+	c := startChild(t)
+	tr := startTrace(t, Options{Plan: Plan{Hook: HookRaw}, Fields: allFields()}, target.Options{PIDs: []string{pidOf(c)}})
+	c.do(t, "mounts")
+	var got []string
+	for _, e := range tr.events(t) {
+		if path := string(e.Path()); strings.HasPrefix(path, c.dir) || path == "/sub/inner" || strings.HasPrefix(path, "/proc/thread-self/fd/") {
+			got = append(got, fmt.Sprintf("%s %v", e.AppendFile(nil), e.Marks&fileevent.Detached != 0))
+		}
+	}
+	want := []string{
+		c.dir + "/deep/of-tmpfs false", c.dir + "/handle false", c.dir + "/deep/of-tmpfs false", "of-tmpfs true",
+		c.dir + "/sub/inner false",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 
