@@ -119,6 +119,7 @@ func (x *openFlags) traceBPF(r *run, opt open.Options, show open.Show) (err erro
 	if opt.Plan, err = open.Choose(hook, openFacts(hook)); err != nil {
 		return err
 	}
+	opt.TID = show.TID // the programs leave the others out
 	if r.spec, err = open.Spec(opt); err != nil {
 		return err
 	}
