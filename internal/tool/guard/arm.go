@@ -53,6 +53,7 @@ func Arm(set *rule.Set, env Env) (*Armed, error) {
 			Objects: make(map[Object][]int), Entries: make(map[Entry][]int), Trees: make(map[Object][]int), Names: make(map[string][]int),
 		},
 		watch: make(map[string]map[string]Object),
+		globs: make(map[GlobAt]bool),
 	}
 	a.findVital()
 	for i := range set.Rules {
@@ -78,6 +79,8 @@ type armer struct {
 	problems rule.Problems
 	watch    map[string]map[string]Object // WatchFor; nil: all names
 	vital    []vital
+	globs    map[GlobAt]bool
+	wide     int // of the globs, those of more than one directory
 
 	// Of the rule at hand.
 	index   int
@@ -272,22 +275,18 @@ func (a *armer) addTree(o Object, name string) {
 }
 
 func (a *armer) addGlob(g GlobAt) {
-	if slices.Contains(a.out.Globs, g) {
+	if a.globs[g] {
 		return
 	}
+	a.globs[g] = true
 	a.checkGlob(g)
 	a.out.Globs = append(a.out.Globs, g)
-	if g.Below || g.Dir == (Object{}) {
-		wide := 0
-		for _, other := range a.out.Globs {
-			if other.Below || other.Dir == (Object{}) {
-				wide++
-			}
-		}
-		if wide == maxWideGlobs+1 {
-			a.problem(a.pattern.Pos, fmt.Sprintf("%q is glob number %d that is not of one directory", a.pattern.Path, wide),
-				fmt.Sprintf("at most %d; write directories, trees or names without * instead", maxWideGlobs))
-		}
+	if !g.Below && g.Dir != (Object{}) {
+		return
+	}
+	if a.wide++; a.wide == maxWideGlobs+1 {
+		a.problem(a.pattern.Pos, fmt.Sprintf("%q is glob number %d that is not of one directory", a.pattern.Path, a.wide),
+			fmt.Sprintf("at most %d; write directories, trees or names without * instead", maxWideGlobs))
 	}
 }
 

@@ -37,7 +37,7 @@ func (a *armer) findVital() {
 	for _, dir := range []string{"/", "/dev", "/proc", "/sys", "/sys/fs/bpf", "/sys/kernel/tracing", "/sys/kernel/btf"} {
 		a.addVital(dir, dir, anyWay, false)
 	}
-	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "console", "shm"} {
+	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "console"} {
 		a.addVital("/dev/"+name, "/dev/"+name, anyWay, false)
 	}
 	a.addVital("/etc/ld.so.cache", "the dynamic loader's cache", rule.Read, false)
