@@ -49,8 +49,11 @@ func splitGuardArgs(f *pflag.FlagSet, args []string) (a guardArgs, err error) {
 			a.rules = append(a.rules, word)
 			continue
 		}
-		if flag.Name == persistFlag && word == "--"+persistFlag && len(a.rules) == 0 && i+1 < len(args) && persistName(args[i+1]) {
+		if flag.Name == persistFlag && word == "--"+persistFlag && i+1 < len(args) && persistName(args[i+1]) {
 			i++
+			if len(a.rules) > 0 { // it might be a file's name as well
+				return a, usage("--persist %s behind a rule: write --persist=%s, or ./%s if that is a file of the rule", args[i], args[i], args[i])
+			}
 			a.flags = append(a.flags, word+"="+args[i])
 			continue
 		}

@@ -43,8 +43,8 @@ func TestSplitGuardArgs(t *testing.T) {
 			want: guardArgs{flags: []string{"--persist"}, rules: []string{"deny", "/a"}},
 		},
 		{
-			name: "persist behind the rules has no name", args: []string{"deny", "a", "--persist", "b"},
-			want: guardArgs{flags: []string{"--persist"}, rules: []string{"deny", "a", "b"}},
+			name: "persist behind the rules, and one more", args: []string{"deny", "a", "--persist", "b.c", "kill", "d", "--persist", "log", "e"},
+			want: guardArgs{flags: []string{"--persist", "--persist"}, rules: []string{"deny", "a", "b.c", "kill", "d", "log", "e"}},
 		},
 		{
 			name: "persist, and a path that is no name", args: []string{"--persist", "./web"},
@@ -58,6 +58,7 @@ func TestSplitGuardArgs(t *testing.T) {
 			name: "a flag that both know", args: []string{"--uid", "1", "deny", "--uid", "2", "--name=x", "--exe", "--", "/a", "-u", "3"},
 			want: guardArgs{flags: []string{"--uid", "1", "-u", "3"}, rules: []string{"deny", "--uid", "2", "--name=x", "--exe", "--", "/a"}},
 		},
+		{name: "a name behind the rules", args: []string{"deny", "a", "--persist", "b"}, fail: "write --persist=b, or ./b"},
 		{name: "a value is missing", args: []string{"deny", "/a", "--for"}, fail: "--for"},
 		{name: "COMMAND is missing", args: []string{"deny", "/a", "--"}, fail: "no COMMAND after --"},
 	}

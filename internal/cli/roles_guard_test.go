@@ -112,3 +112,8 @@ func roleHold(args []string) int {
 	}
 	return 0
 }
+
+// credentials are those of a user without groups.
+func credentials(uid int) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), NoSetGroups: false}}
+}
