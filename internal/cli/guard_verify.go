@@ -55,7 +55,7 @@ The exit status is 0 if all ways to open a file are covered by the best mechanis
 			if err := needProc(); err != nil {
 				return err
 			}
-			v := &verifier{io: io, survey: bypass.NewSurvey(), access: rule.AllAccess}
+			v := newVerifier(io)
 			report, err := v.run(mechanisms)
 			if err != nil {
 				return err
@@ -82,9 +82,13 @@ The exit status is 0 if all ways to open a file are covered by the best mechanis
 type verifier struct {
 	io      streams
 	survey  *bypass.Survey
-	control []bypass.Result    // what the survey finds without a rule
-	access  rule.Access        // what the rules deny
-	weaken  func(*guard.Armed) // in tests: makes rules worse than they are
+	control []bypass.Result                // what the survey finds without a rule
+	access  func(bypass.Meant) rule.Access // what a rule denies
+	weaken  func(*guard.Armed)             // in tests: makes rules worse than they are
+}
+
+func newVerifier(io streams) *verifier {
+	return &verifier{io: io, survey: bypass.NewSurvey(), access: func(bypass.Meant) rule.Access { return rule.AllAccess }}
 }
 
 func (v *verifier) run(mechanisms []guard.Mechanism) (*bypass.Report, error) {
@@ -107,20 +111,34 @@ func (v *verifier) run(mechanisms []guard.Mechanism) (*bypass.Report, error) {
 			return nil, interrupted(ctx, err)
 		}
 		// Not before one mechanism works: without, there is nothing to compare with.
-		if v.control == nil {
-			v.survey.Progress = v.progress("without a rule")
-			if v.control, err = v.survey.Run(ctx, bypass.Unguarded, nil); err != nil {
-				return nil, interrupted(ctx, errors.Join(err, g.close()))
-			}
+		if err = v.free(ctx); err == nil {
+			report.Columns[len(report.Columns)-1], err = v.under(ctx, g)
 		}
-		v.survey.Progress = v.progress(string(m))
-		results, err := v.survey.Run(ctx, v.arm(g), v.control)
 		if err = errors.Join(err, g.close()); err != nil {
-			return nil, interrupted(ctx, fmt.Errorf("%s: %w", m, err))
+			return nil, interrupted(ctx, err)
 		}
-		*column = *bypass.Compare(string(m), v.control, results)
 	}
 	return report, nil
+}
+
+// free tries the list without a rule, once.
+func (v *verifier) free(ctx context.Context) (err error) {
+	if v.control == nil {
+		v.survey.Progress = v.progress("without a rule")
+		v.control, err = v.survey.Run(ctx, bypass.Unguarded, nil)
+	}
+	return err
+}
+
+// under tries the list under a mechanism.
+func (v *verifier) under(ctx context.Context, g *guardSession) (*bypass.Column, error) {
+	name := string(g.mechanism)
+	v.survey.Progress = v.progress(name)
+	results, err := v.survey.Run(ctx, v.arm(g), v.control)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return bypass.Compare(name, v.control, results), nil
 }
 
 // interrupted says of a run that a signal has ended just that.
@@ -134,7 +152,7 @@ func interrupted(ctx context.Context, err error) error {
 // arm is how tries get their rule.
 func (v *verifier) arm(g *guardSession) bypass.Arm {
 	return func(m bypass.Meant) (func() error, error) {
-		armed, err := guard.Arm(decoyRules(m, v.access), guard.Env{IKnow: true})
+		armed, err := guard.Arm(decoyRules(m, v.access(m)), guard.Env{IKnow: true})
 		if err != nil {
 			return nil, fmt.Errorf("a rule for a decoy: %w", err)
 		}

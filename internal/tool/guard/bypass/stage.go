@@ -85,7 +85,8 @@ type Meant struct {
 	Shape Shape
 	// Pattern is a path, or of Base a last name.
 	Pattern string
-	PID     int // the only process that the rule may mean
+	PID     int    // the only process that the rule may mean
+	Access  string // what the way does to the file: Way.Access
 }
 
 // Arm brings a rule into force and returns what takes it out of force again.
@@ -122,7 +123,7 @@ func (s *Stage) Try(ctx context.Context, w *Way, shape Shape, arm Arm) (r Result
 	disarm := func() error { return nil }
 	defer func() { err = errors.Join(err, disarm()) }()
 	armed := func() (err error) {
-		disarm, err = arm(Meant{Shape: shape, Pattern: sc.pattern(shape), PID: c.cmd.Process.Pid})
+		disarm, err = arm(Meant{Shape: shape, Pattern: sc.pattern(shape), PID: c.cmd.Process.Pid, Access: w.Access})
 		if err != nil {
 			disarm = func() error { return nil }
 		}

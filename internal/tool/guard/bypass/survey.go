@@ -8,6 +8,7 @@ import (
 
 // Survey is the whole list of ways, tried for each shape of rule in each place.
 type Survey struct {
+	Ways   []*Way
 	Places []Place
 	// Shapes are the shapes of rules that are tried in the first place; in the others only the first of them is.
 	Shapes []Shape
@@ -15,15 +16,15 @@ type Survey struct {
 	Progress func(done, total int)
 }
 
-// NewSurvey has all shapes in all places of this machine.
-func NewSurvey() *Survey { return &Survey{Places: Places(), Shapes: Shapes} }
+// NewSurvey has all ways and shapes, in all places of this machine.
+func NewSurvey() *Survey { return &Survey{Ways: Ways(), Places: Places(), Shapes: Shapes} }
 
 // Run tries the list. Without a control, arm should be Unguarded and the results are the control of later runs: ways that
 // led nowhere then are not tried again.
 func (s *Survey) Run(ctx context.Context, arm Arm, control []Result) (results []Result, err error) {
-	total := len(Ways()) * len(s.Shapes)
+	total := len(s.Ways) * len(s.Shapes)
 	if n := len(s.Places); n > 1 && len(s.Shapes) > 0 {
-		total += len(Ways()) * (n - 1)
+		total += len(s.Ways) * (n - 1)
 	}
 	if control != nil && len(control) != total {
 		return nil, fmt.Errorf("a control of %d tries for a survey of %d", len(control), total)
@@ -47,7 +48,7 @@ func (s *Survey) inPlace(ctx context.Context, place Place, shapes []Shape, arm A
 	}
 	defer func() { err = errors.Join(err, stage.Close()) }()
 	for _, shape := range shapes {
-		for _, w := range Ways() {
+		for _, w := range s.Ways {
 			r := Result{Way: w, Shape: shape}
 			if i := len(*results); control == nil || control[i].Outcome == Reached {
 				if r, err = stage.Try(ctx, w, shape, arm); err != nil {
