@@ -16,9 +16,11 @@ type command struct {
 // need is met by any one of its features; the first is the best.
 type need []kernel.Feature
 
-// softNeed names a feature or a capability (the other is left zero), and what is lost without it, as a clause.
+// softNeed names a feature or a capability (the other is left zero), and what is lost without it, as a clause. A second
+// feature may do in place of the first.
 type softNeed struct {
 	feature    kernel.Feature
+	or         kernel.Feature
 	capability kernel.Capability
 	lost       string
 }
@@ -31,6 +33,18 @@ var commands = []command{
 		soft: []softNeed{
 			{feature: kernel.Stats, lost: "the accounting at the end has no kernel cost"},
 			{capability: kernel.CapSysPtrace, lost: "other users' processes may be shown without their executable and container"},
+		},
+	},
+	{
+		name: "guard",
+		hard: []need{
+			{kernel.LSM, kernel.FmodRet, kernel.OverrideReturn, kernel.Kprobe}, {kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel},
+			{kernel.BTF},
+		},
+		soft: []softNeed{
+			{feature: kernel.LSM, or: kernel.FmodRet, lost: "it can kill, which comes late, and not deny"},
+			{feature: kernel.Stats, lost: "the accounting at the end has no kernel cost"},
+			{capability: kernel.CapSysPtrace, lost: "it is not told who holds files already"},
 		},
 	},
 	{

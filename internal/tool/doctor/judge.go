@@ -42,7 +42,11 @@ func (c *command) judge(found []kernel.Finding, held kernel.Capabilities) Comman
 	for _, s := range c.soft {
 		switch {
 		case s.feature != "":
-			if f, met := (need{s.feature}).meet(found); !met {
+			any := need{s.feature}
+			if s.or != "" {
+				any = append(any, s.or)
+			}
+			if f, met := any.meet(found); !met {
 				lost.add(s.lost, f.Reason, f.Remedy)
 			}
 		case !held.Allows(s.capability):

@@ -40,6 +40,8 @@ func TestJudge(t *testing.T) {
 		soft: []softNeed{
 			{feature: kernel.Stats, lost: "there is no cost"},
 			{feature: kernel.BTF, lost: "there are no types"},
+			{feature: kernel.Uprobe, or: kernel.RawTracepoint, lost: "never, for raw tracepoints are needed anyway"},
+			{feature: kernel.FmodRet, or: kernel.LSM, lost: "never, for one of the two is needed anyway"},
 			{capability: kernel.CapSysPtrace, lost: "there are no names"},
 		},
 	}
