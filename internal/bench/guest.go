@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sonde/internal/bench/guest"
+	"sonde/internal/bench/measure"
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
 	"sonde/internal/vmtest"
@@ -94,7 +95,7 @@ func InGuest(ctx context.Context, keysJSON string, out, log io.Writer) error {
 	if err := (peers.Root{Dir: guestPeers}).Mount(); err != nil {
 		return err
 	}
-	machine, err := Machine()
+	machine, err := measure.Machine()
 	if err != nil {
 		return err
 	}

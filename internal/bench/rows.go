@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 
+	"sonde/internal/bench/measure"
 	"sonde/internal/bench/report"
 )
 
@@ -66,7 +67,7 @@ func Notes() []string {
 
 // Busy says in a note that others are using the machine, if they are. Call it before anything is measured.
 func Busy() []string {
-	if load := load(); load > 1 {
+	if load := measure.Load(); load > 1 {
 		return []string{fmt.Sprintf("Others were using the machine: its load was %.1f before the first round.", load)}
 	}
 	return nil

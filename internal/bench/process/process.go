@@ -113,6 +113,38 @@ func (p *Process) Settled(while time.Duration) error {
 	})
 }
 
+// Says waits until the process has said something on stderr, behind so many bytes of it (see Spoken).
+func (p *Process) Says(text string, from int, within time.Duration) error {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		said, err := p.stderr()
+		if err != nil {
+			return err
+		}
+		if len(said) >= from && strings.Contains(said[from:], text) {
+			return nil
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("it ended before it said %q: %w", text, p.Said())
+		default:
+		}
+	}
+	return fmt.Errorf("it did not say %q within %v: %w", text, within, p.Said())
+}
+
+// Spoken is how many bytes the process has written to stderr, as far as anybody would read it.
+func (p *Process) Spoken() (int, error) {
+	said, err := p.stderr()
+	return len(said), err
+}
+
+// stderr is what the process has written there, as far as anybody would read it.
+func (p *Process) stderr() (string, error) {
+	const enough = 64 << 10
+	text, err := io.ReadAll(io.NewSectionReader(p.errs, 0, enough))
+	return string(text), err
+}
+
 // poll looks at the number of attachments every so often until it is enough.
 func (p *Process) poll(within, pace time.Duration, enough func(int) bool) error {
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
@@ -186,18 +218,17 @@ func (p *Process) Total() time.Duration {
 
 // Remarks is what the process has said beside its records: its stderr, and lines of its output about losses.
 func (p *Process) Remarks() (string, error) {
-	const enough = 64 << 10
-	text, err := io.ReadAll(io.NewSectionReader(p.errs, 0, enough))
+	text, err := p.stderr()
 	if err != nil {
 		return "", err
 	}
 	lines := bufio.NewScanner(p.Output())
 	for lines.Scan() {
-		if len(text) < enough && measure.SpeaksOfLoss(lines.Bytes()) {
-			text = append(append(text, '\n'), lines.Bytes()...)
+		if measure.SpeaksOfLoss(lines.Bytes()) {
+			text += "\n" + lines.Text()
 		}
 	}
-	return string(text), lines.Err()
+	return text, lines.Err()
 }
 
 // Said is what the process wrote to stderr, as an error.

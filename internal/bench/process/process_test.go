@@ -13,8 +13,14 @@ func TestProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	for deadline := time.Now().Add(10 * time.Second); p.Said().Error() != `it said "no"` && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
+	if err := p.Says("no\n", 0, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := p.Spoken(); n != 3 || err != nil {
+		t.Errorf("it has said %d bytes (%v)", n, err)
+	}
+	if err := p.Says("o", 2, time.Millisecond); err == nil || !strings.Contains(err.Error(), "within") {
+		t.Errorf("got %v, want that it did not say so", err)
 	}
 	if _, err := p.Interrupt(10 * time.Second); err != nil {
 		t.Fatal(err)
@@ -24,6 +30,9 @@ func TestProcess(t *testing.T) {
 	}
 	if p.Total() <= 0 {
 		t.Error("it used no CPU time")
+	}
+	if err := p.Says("yes", 0, 10*time.Second); err == nil || !strings.Contains(err.Error(), "ended") {
+		t.Errorf("got %v, want that it ended", err)
 	}
 	if err := p.Attached(1); err == nil || !strings.Contains(err.Error(), `it said "no"`) {
 		t.Errorf("got %v, want that it ended, and what it said", err)

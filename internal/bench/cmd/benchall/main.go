@@ -18,6 +18,8 @@ import (
 	"syscall"
 
 	"sonde/internal/bench"
+	"sonde/internal/bench/guard"
+	"sonde/internal/bench/measure"
 	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
@@ -29,14 +31,20 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == workload.Role {
 		os.Exit(workload.Main(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	if len(os.Args) == 3 && os.Args[1] == bench.GuestRole {
-		if err := bench.InGuest(context.Background(), os.Args[2], os.Stdout, os.Stderr); err != nil {
+	if len(os.Args) == 3 && inGuests[os.Args[1]] != nil {
+		if err := inGuests[os.Args[1]](context.Background(), os.Args[2], os.Stdout, os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, "benchall:", err)
 			os.Exit(1)
 		}
 		return
 	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// inGuests is what this program does in a guest, by its first argument.
+var inGuests = map[string]func(ctx context.Context, arg string, out, log io.Writer) error{
+	bench.GuestRole: bench.InGuest,
+	guard.GuestRole: guard.InGuest,
 }
 
 // inGuest is the name for -only of what is measured of sonde exec in a guest.
@@ -49,6 +57,7 @@ var families = []struct {
 }{
 	{"run", names(script.Measures, func(m script.Measure) string { return m.Name })},
 	{"open", names(open.Measures, func(m open.Measure) string { return m.Name })},
+	{"guard", []string{guard.Measure}},
 }
 
 type options struct {
@@ -156,7 +165,7 @@ func choose(flag, list string, all []string) ([]string, error) {
 func measureAll(o options, out, errs io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	machine, err := bench.Machine()
+	machine, err := measure.Machine()
 	if err != nil {
 		return err
 	}
@@ -165,7 +174,7 @@ func measureAll(o options, out, errs io.Writer) error {
 	}
 	suites := &roots{log: errs}
 	var blocks []block
-	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens} {
+	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens, takeGuard} {
 		b, err := take(ctx, suites, machine, o, errs)
 		if err != nil {
 			return err

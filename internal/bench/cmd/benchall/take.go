@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sonde/internal/bench"
+	"sonde/internal/bench/guard"
 	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
@@ -41,6 +42,9 @@ func (r *roots) get(ctx context.Context, suite peers.Suite) (peers.Root, error) 
 func wanted[M any](o options, all []M, name func(M) string) []M {
 	return slices.DeleteFunc(slices.Clone(all), func(m M) bool { return !slices.Contains(o.measures, name(m)) })
 }
+
+// sondeKey is what all tables of tools call sonde.
+const sondeKey = "sonde"
 
 // takeExec takes the measures of sonde exec, here and in a guest.
 func takeExec(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
@@ -131,6 +135,21 @@ func takeOpens(ctx context.Context, roots *roots, machine string, o options, log
 	return block{
 		name: "bench:open", results: []*report.Results{results},
 		text: heading("on "+machine) + open.Table().Markdown(results),
+	}, nil
+}
+
+// takeGuard takes the measures of sonde guard, which are of a guest.
+func takeGuard(ctx context.Context, _ *roots, _ string, o options, log io.Writer) (block, error) {
+	if !slices.Contains(o.measures, guard.Measure) || !slices.Contains(o.tools, sondeKey) {
+		return block{}, nil
+	}
+	results, err := guard.Run(ctx, o.sonde, o.rounds, log)
+	if err != nil {
+		return block{}, fmt.Errorf("%s: %w", guard.Measure, err)
+	}
+	return block{
+		name: "bench:guard", results: []*report.Results{results},
+		text: heading("in a guest of "+results.Machine) + guard.Table().Markdown(results),
 	}, nil
 }
 

@@ -1,4 +1,4 @@
-package bench
+package measure
 
 import (
 	"fmt"
@@ -22,8 +22,8 @@ func Machine() (string, error) {
 		unix.ByteSliceToString(name.Release[:]), memory), nil
 }
 
-// load returns the load average of the last minute, 0 when it is not known.
-func load() float64 {
+// Load returns the load average of the last minute, 0 when it is not known.
+func Load() float64 {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0

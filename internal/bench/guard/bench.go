@@ -1,0 +1,199 @@
+package guard
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"sonde/internal/bench/guest"
+	"sonde/internal/bench/measure"
+	"sonde/internal/bench/process"
+	"sonde/internal/bench/report"
+	"sonde/internal/bench/workload"
+	"sonde/internal/vmtest/fetch"
+)
+
+// GuestRole is the first argument under which a binary, in a guest, must call InGuest.
+const GuestRole = "bench-guard"
+
+// Measure is the one there is, by its name for -only.
+const Measure = "guard-cost"
+
+// guestKernel has both mechanisms.
+const guestKernel = "7.2"
+
+// mechanisms are the columns: those that can deny. The first is judged.
+var mechanisms = []string{"lsm", "fmod_ret"}
+
+// Run boots a guest, measures in it, and returns the results.
+func Run(ctx context.Context, sonde string, rounds int, log io.Writer) (*report.Results, error) {
+	if _, err := os.Stat(sonde); err != nil {
+		return nil, err
+	}
+	cache, err := fetch.Open("", false, log)
+	if err != nil {
+		return nil, err
+	}
+	task := guest.Task{Cache: cache, Kernel: guestKernel, Sonde: sonde, Args: []string{GuestRole, strconv.Itoa(rounds)}}
+	return guest.Take(ctx, task, log)
+}
+
+// InGuest is the guest's side: it measures that many rounds, and hands over the results.
+func InGuest(ctx context.Context, rounds string, out, log io.Writer) error {
+	n, err := strconv.Atoi(rounds)
+	if err != nil || n < 1 {
+		return fmt.Errorf("want a number of rounds, got %q", rounds)
+	}
+	machine, err := measure.Machine()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "sonde-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{sonde: guest.Sonde, files: layout{dir}, log: log, results: &report.Results{Machine: machine, Columns: columns(), Notes: notes()}}
+	if err := b.files.make(many.rules); err != nil {
+		return err
+	}
+	if b.caller, err = workload.StartCaller(); err != nil {
+		return err
+	}
+	defer func() { _ = b.caller.Stop() }()
+	for round := range n {
+		fmt.Fprintf(log, "%s: round %d of %d\n", Measure, round+1, n)
+		for _, mechanism := range mechanisms {
+			if err := b.round(ctx, mechanism); err != nil {
+				b.results.Fail(log, Measure, mechanism, err)
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("stopped: %w", err)
+		}
+	}
+	return guest.Hand(out, b.results)
+}
+
+// bench is one run, in the guest.
+type bench struct {
+	sonde   string
+	files   layout
+	caller  *workload.Caller
+	log     io.Writer
+	results *report.Results
+}
+
+// Slices of opens of which the 10th percentile is taken.
+const (
+	slices = 60
+	calls  = 100
+)
+
+// patience is how long an emulated machine may take to arm many rules.
+const patience = 2 * time.Minute
+
+// round measures all kinds of rules under one mechanism, and what they are compared with before and after.
+func (b *bench) round(ctx context.Context, mechanism string) error {
+	without, err := b.untraced()
+	if err != nil {
+		return err
+	}
+	with := map[string][]workload.Slice{} // by kind
+	for _, others := range []bool{true, false} {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := b.guarded(mechanism, others, with); err != nil {
+			return err
+		}
+	}
+	after, err := b.untraced()
+	if err != nil {
+		return err
+	}
+	for dir := range without {
+		without[dir] = append(without[dir], after[dir]...)
+	}
+	share := map[string]float64{} // by kind
+	for _, k := range kinds {
+		share[k.key] = perOpen(with[k.key]) / perOpen(without[b.files.opened(k)])
+		b.results.Add("open."+k.key, mechanism, share[k.key])
+	}
+	b.results.Add("constant", mechanism, share[many.key]/share[few.key])
+	b.results.Add("untraced", mechanism, perOpen(without[b.files.plain()])/float64(time.Microsecond))
+	return nil
+}
+
+func perOpen(s []workload.Slice) float64 { return workload.PerCall(s, workload.CPU, 10) }
+
+// untraced measures opens without a guard, by folder.
+func (b *bench) untraced() (map[string][]workload.Slice, error) {
+	all := map[string][]workload.Slice{}
+	for _, dir := range []string{b.files.plain(), b.files.deep()} {
+		var err error
+		if all[dir], err = b.caller.OpenFiles(dir, slices, calls, 0); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// guarded starts a guard and measures opens under each kind of rules that it can have in turn: it takes up a change of its
+// file. The tables are made for the first of them, so that one begins with the most rules.
+func (b *bench) guarded(mechanism string, others bool, with map[string][]workload.Slice) error {
+	order := []kind{many}
+	for _, k := range kinds {
+		if k.others == others && k.key != many.key {
+			order = append(order, k)
+		}
+	}
+	if others {
+		order = order[1:]
+	}
+	if err := b.files.use(order[0]); err != nil {
+		return err
+	}
+	p, err := process.Launch(b.command(mechanism, others))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	for i, k := range order {
+		spoken := 0
+		if i > 0 {
+			if spoken, err = p.Spoken(); err != nil {
+				return err
+			}
+			if err := b.files.use(k); err != nil {
+				return err
+			}
+		}
+		if err := p.Says(k.inForce(), spoken, patience); err != nil {
+			return fmt.Errorf("%s: %w", k.title, err)
+		}
+		if i == 0 {
+			b.results.Add("armed."+k.key, mechanism, time.Since(p.Started).Seconds())
+		}
+		if err := p.Idle(); err != nil {
+			return err
+		}
+		if with[k.key], err = b.caller.OpenFiles(b.files.opened(k), slices, calls, 0); err != nil {
+			return err
+		}
+	}
+	_, err = p.Interrupt(patience)
+	return err
+}
+
+// command is how to start a guard, for others about a process that opens nothing.
+func (b *bench) command(mechanism string, others bool) process.Command {
+	c := process.Command{Argv: []string{b.sonde, "guard", "--mechanism", mechanism, "-f", b.files.inUse()}}
+	if others {
+		c.Argv = append(c.Argv, "-p", strconv.Itoa(os.Getpid()))
+	}
+	return c
+}
