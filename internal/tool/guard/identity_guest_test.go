@@ -67,6 +67,16 @@ func TestGuestIdentityOnOverlay(t *testing.T) {
 			if armed.Objects[lockedAs(t, merged+"/dir/low")] == nil || armed.Entries[Entry{lockedAs(t, merged+"/dir"), "low"}] == nil {
 				t.Errorf("%+v", armed)
 			}
+			// Who has it open or mapped is found, whatever inode the kernel tells of a mapping there.
+			must(t, os.WriteFile(merged+"/held", make([]byte, 4096), 0o644))
+			pid := holds(t, "r:"+merged+"/held", "map:"+merged+"/held")
+			armed, err = Arm(parse(t, "deny "+merged+"/held"), Env{})
+			must(t, err)
+			s := newHolderSearch(armed, Env{Proc: "/proc"})
+			s.process(pid)
+			if len(s.found) != 2 {
+				t.Errorf("%d are found of a descriptor and a mapping: %+v", len(s.found), s.found)
+			}
 		})
 	}
 }
