@@ -106,6 +106,7 @@ func TestGuestOpenCgroup(t *testing.T) {
 			waitFor(t, "the group to be empty", func() bool { return os.Remove(dir) == nil })
 		}
 	}()
+	flood := as(t, "role-flood")
 	member, _ := nest(t, 0)
 	outside, _ := nest(t, 0)
 	defer member.stdin.Close()
@@ -116,7 +117,7 @@ func TestGuestOpenCgroup(t *testing.T) {
 		p := begin(t, exec.Command(as(t, "sonde"), "open", "--fields", "pid,cgroup,path", "--path", "/etc/passwd", "-c", "1", "--cgroup", path))
 		p.line(t)
 		for _, who := range []*process{outside, member} {
-			who.say(t, "spawn /bin/cat /etc/passwd")
+			who.say(t, "spawn "+flood+" /etc/passwd 1")
 			if line := who.line(t); line != "done" {
 				t.Fatal(line)
 			}

@@ -11,6 +11,7 @@ import (
 type call struct {
 	start  uint64
 	cpu    uint16
+	named  bool // the kernel has looked for the name
 	inside bool // an open of the kernel's own: it began with the look for the name, and ends when that is found
 	how    fileevent.How
 	marks  fileevent.Mark
@@ -27,6 +28,7 @@ type joiner struct {
 	record func(prog.Record) error
 	keep   func(*fileevent.Event) bool // nil: all
 	number uint16                      // of the records
+	looks  bool                        // the look for a name is told of
 	adds   bool                        // flags are those that the kernel has added O_LARGEFILE to, as it does for every 64-bit program
 	opens  map[uint32]*call
 	free   []*call
@@ -83,9 +85,12 @@ func (j *joiner) see(e *event) error {
 				how = fileevent.ByExec
 			}
 			j.begin(e, how, true)
-		case e.known:
-			c.path = append(c.path[:0], e.path...)
-			c.marks &^= fileevent.NoPath
+		default:
+			c.named = true
+			if e.known {
+				c.path = append(c.path[:0], e.path...)
+				c.marks &^= fileevent.NoPath
+			}
 		}
 	case partOpened:
 		if c != nil && c.inside {
@@ -156,13 +161,18 @@ func (j *joiner) end(e *event, c *call, ret int32) error {
 		Time: c.start, Duration: e.time - c.start, PID: pid, TID: e.task, DirFD: c.dirfd, Ret: ret,
 		Flags: c.flags, Mode: c.mode, How: c.how, Marks: c.marks | fileevent.NoFile,
 	}
+	// Before 5.11 an empty string is told of like one that was not in memory. Of all names only that one fails so before it is
+	// looked for.
+	if j.looks && !c.named && !c.inside && ret == -int32(unix.ENOENT) {
+		ev.Marks &^= fileevent.NoPath
+	}
 	if c.flags&(unix.O_CREAT|tmpfileOnly) == 0 {
 		ev.Marks |= fileevent.NoMode
 	}
 	if j.keep != nil && !j.keep(&ev) {
 		return nil
 	}
-	if c.marks&fileevent.NoPath != 0 && c.marks&fileevent.Untimed == 0 && c.how != fileevent.ByHandle {
+	if ev.Marks&(fileevent.NoPath|fileevent.Untimed) == fileevent.NoPath && c.how != fileevent.ByHandle {
 		j.unread++
 	}
 	j.body = ev.AppendBody(j.body[:0], c.comm, c.path)

@@ -142,6 +142,8 @@ func TestJoin(t *testing.T) {
 			[]string{`10 3 5/5 "real" -2 hook [no_file]`}, "0 0 0 0"},
 		{"not in memory at all", []event{at(10, 5, enter, "", 0), at(13, 5, exit, "", -14)},
 			[]string{`10 3 5/5 "" -14 hook [no_path no_file]`}, "0 0 1 0"},
+		{"empty, before 5.11", []event{at(10, 5, enter, "", 0), at(13, 5, exit, "", -2)},
+			[]string{`10 3 5/5 "" -2 hook [no_file]`}, "0 0 0 0"},
 		{"an exec's", []event{flagged(at(10, 5, look, "/bin/sh", 0), fmodeExec), at(14, 5, opened, "", -0x7f00_0000_0000)},
 			[]string{`10 4 5/5 "/bin/sh" 0 exec [no_file]`}, "0 0 0 0"},
 		{"a failed one of the kernel's own", []event{at(10, 5, look, "x", 0), at(14, 5, opened, "", -2)},
@@ -168,7 +170,7 @@ func TestJoin(t *testing.T) {
 			who := newTasks(1, nil, false)
 			who.proc = t.TempDir()
 			who.process = map[uint32]uint32{1: 1, 5: 5, 6: 5}
-			j := &joiner{tasks: who, opens: make(map[uint32]*call), record: func(r prog.Record) error {
+			j := &joiner{tasks: who, looks: true, opens: make(map[uint32]*call), record: func(r prog.Record) error {
 				var e fileevent.Event
 				if _, err := e.Decode(r.Body, 0); err != nil {
 					return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,9 +99,14 @@ func (t *Trace) open(opt Options) error {
 	t.order = stream.NewOrder[*event](orderItems, orderBytes)
 	t.join = &joiner{
 		tasks:  newTasks(uint32(os.Getpid()), opt.PIDs, opt.Follows),
-		number: opt.Record, keep: opt.Keep, adds: t.kind == Kprobes, opens: make(map[uint32]*call),
+		number: opt.Record, keep: opt.Keep, adds: t.kind == Kprobes, looks: t.has(partName), opens: make(map[uint32]*call),
 	}
 	return nil
+}
+
+// has says whether there is an event for that.
+func (t *Trace) has(p part) bool {
+	return slices.ContainsFunc(t.own, func(d defined) bool { return d.layout.part == p })
 }
 
 // Kind is the kind of events that were made.
@@ -110,10 +116,6 @@ func (t *Trace) Kind() Kind { return t.kind }
 func (t *Trace) CannotShow() (ways []string) {
 	seen := make(map[string]bool)
 	for _, d := range t.own {
-		if d.group != t.in.name {
-			seen[d.name] = true
-			continue
-		}
 		seen[strings.TrimSuffix(d.name, "_"+t.suffix)] = true
 	}
 	if t.kind == EventProbes {
@@ -127,7 +129,7 @@ func (t *Trace) CannotShow() (ways []string) {
 	if !seen["sys_enter_open_by_handle_at"] {
 		ways = append(ways, "open_by_handle_at")
 	}
-	if !seen["name"] || !seen["opened"] {
+	if !t.has(partName) || !t.has(partOpened) {
 		ways = append(ways, "io_uring", "opens by exec", "the kernel's own opens")
 	}
 	return ways
@@ -277,7 +279,8 @@ func (t *Trace) Account() (lost []prog.Count, notes []string, err error) {
 	}
 	var names []string
 	for _, d := range t.own {
-		if d.group == t.in.name {
+		// Probes on one function are missed together; the one of its return stands for them.
+		if d.group == t.in.name && (d.layout.part == partExit || d.layout.part == partOpened) {
 			names = append(names, d.name)
 		}
 	}
@@ -286,11 +289,14 @@ func (t *Trace) Account() (lost []prog.Count, notes []string, err error) {
 		return nil, nil, err
 	}
 	lost = []prog.Count{
-		{Reason: "trace_buffer_full", N: full}, {Reason: "probe_missed", N: missed},
+		{Reason: "trace_buffer_full", N: full},
 		{Reason: "end_not_seen", N: t.join.endless}, {Reason: "process_not_known", N: t.join.strangers},
 	}
 	if full > 0 {
 		notes = append(notes, "what trace_buffer_full counts are events of the kernel, of which an open has several")
+	}
+	if missed > 0 {
+		notes = append(notes, fmt.Sprintf("the kernel left out %d runs of the probes, of whatever process: as many opens may be missing", missed))
 	}
 	if n := t.join.startless; n > 0 {
 		notes = append(notes, fmt.Sprintf("%d opens are shown without their path: they began before the events were on, or their beginning was lost or too long", n))
