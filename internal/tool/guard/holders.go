@@ -369,7 +369,10 @@ func (s *holderSearch) look() *process {
 		}
 	}
 	if ns, err := os.Readlink(s.dir + "/ns/mnt"); err == nil {
-		fmt.Sscanf(ns, "mnt:[%d]", &p.mntns)
+		number := strings.TrimSuffix(strings.TrimPrefix(ns, "mnt:["), "]")
+		if n, err := strconv.ParseUint(number, 10, 64); err == nil {
+			p.mntns = n
+		}
 	}
 	return p
 }

@@ -120,7 +120,7 @@ func (w *Watcher) Update(a *Armed) error {
 	}
 	for wd := range old {
 		if w.dirs[wd] == nil {
-			unix.InotifyRmWatch(w.fd, uint32(wd)) // it may be gone already
+			_, _ = unix.InotifyRmWatch(w.fd, uint32(wd)) // it may be gone already
 		}
 	}
 	return failed

@@ -123,14 +123,9 @@ func yamlText(s string) string {
 }
 
 func isPlain(s string) bool {
-	if s == "" || !(s[0] == '/' || 'a' <= s[0] && s[0] <= 'z' || 'A' <= s[0] && s[0] <= 'Z') {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	if s == "" || strings.IndexByte(letters+"/", s[0]) < 0 || strings.Trim(s, letters+"0123456789/._-+@") != "" {
 		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("/._-+@", c) >= 0) {
-			return false
-		}
 	}
 	switch strings.ToLower(s) {
 	case "y", "n", "yes", "no", "on", "off", "true", "false", "null":

@@ -38,10 +38,10 @@ const (
 
 // String names what a node is, as messages say it.
 func (n *node) String() string {
-	switch {
-	case n.kind == list:
+	switch n.kind {
+	case list:
 		return "a list"
-	case n.kind == mapping:
+	case mapping:
 		return "a mapping"
 	}
 	switch n.tag {
