@@ -109,7 +109,7 @@ struct {
 	__type(value, struct open_args);
 } starts SEC(".maps");
 
-/* How many are in starts. User space reads it: when it was 0 before a drain, nothing older than the drain can still come. */
+/* How many are noted there, and in recents. User space reads it: when it was 0 before a drain, nothing older than the drain can still come. */
 __u64 in_flight = 0;
 
 /* Set by user space at the end of a run: nothing new is noted. */
@@ -159,7 +159,7 @@ static __always_inline void over(void)
 /*
  * Where nothing but the time is noted, a place that few tasks share does instead of a hash table, at a third of the cost.
  * Who finds it taken goes to the table. Where two tasks take it at the same instant (there is no atomic to decide before
- * 5.12) the loser's open is shown without its time.
+ * 5.12) the loser's open is shown without its time, and in_flight stays one too high, which costs order its exactness.
  */
 #define RECENT 4096
 

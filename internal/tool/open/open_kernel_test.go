@@ -323,6 +323,19 @@ func inner(t *testing.T, p Plan) {
 	}
 }
 
+// What the tracing process itself opens is not told, also if it is asked for: showing a record may take opens.
+func TestKernelSelf(t *testing.T) {
+	need(t)
+	tr := startTrace(t, Options{Plan: Plan{Hook: HookRaw}}, target.Options{PIDs: []string{fmt.Sprint(os.Getpid())}})
+	if _, err := os.ReadFile("/proc/self/stat"); err != nil {
+		t.Fatal(err)
+	}
+	if events := tr.events(t); len(events) > 0 {
+		show(t, events)
+		t.Error("opens by the tracing process are told")
+	}
+}
+
 // What is not asked for is not told.
 func TestKernelFilters(t *testing.T) {
 	need(t)
@@ -342,6 +355,7 @@ func TestKernelFilters(t *testing.T) {
 		{"failed", Options{Failed: true}, "nothing"},
 		{"write", Options{Write: true}, "made made file"},
 		{"created", Options{Created: true}, "made"},
+		{"another thread", Options{TID: 1}, ""},
 		{"flag", Options{Flags: []fileevent.Flag{flag("O_CREAT")}}, "made made"},
 		{"access mode", Options{Flags: []fileevent.Flag{flag("O_RDONLY")}}, "file nothing"},
 		{"either", Options{Flags: []fileevent.Flag{flag("O_RDWR"), flag("O_CLOEXEC")}}, "file file nothing"},
