@@ -76,18 +76,13 @@ func (e *noMechanism) Error() string {
 func (g *guardSession) close() error { return g.session.Close() }
 
 func tryMechanism(ctx context.Context, stage *bypass.Stage, m guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error)) (g *guardSession, err error) {
-	if m == guard.Override {
-		if f := attach.Try(kernel.OverrideReturn); f.State != kernel.Present {
-			return nil, errors.New(f.Reason)
-		}
-	}
 	spec, err := build(m)
 	if err != nil {
-		return nil, err
+		return nil, plainly(m, err)
 	}
 	g = &guardSession{mechanism: m, spec: spec}
 	if g.session, err = attach.Open(spec); err != nil {
-		return nil, err
+		return nil, plainly(m, err)
 	}
 	opened := g
 	defer func() {
@@ -96,13 +91,35 @@ func tryMechanism(ctx context.Context, stage *bypass.Stage, m guard.Mechanism, b
 		}
 	}()
 	if err = g.session.Attach(); err != nil {
-		return nil, err
+		return nil, plainly(m, err)
 	}
 	if err = g.session.SetWord(guard.SelfWord, uint64(unix.Getpid())); err != nil {
 		return nil, err
 	}
 	return g, g.prove(ctx, stage)
 }
+
+// whatItNeeds is what a mechanism needs of the kernel.
+var whatItNeeds = map[guard.Mechanism]kernel.Feature{
+	guard.LSM: kernel.LSM, guard.FmodRet: kernel.FmodRet, guard.Override: kernel.OverrideReturn, guard.Kill: kernel.Kprobe,
+}
+
+// plainly says of a mechanism that could not be loaded or attached what this kernel lacks; if that is not the reason, it
+// leaves the error as it is.
+func plainly(m guard.Mechanism, err error) error {
+	if f := attach.Try(whatItNeeds[m]); f.State != kernel.Present && f.Reason != "" {
+		return &lacking{f, err}
+	}
+	return err
+}
+
+type lacking struct {
+	finding kernel.Finding
+	err     error
+}
+
+func (e *lacking) Error() string { return e.finding.Reason }
+func (e *lacking) Unwrap() error { return e.err }
 
 // prove has a child open a decoy that a rule forbids to it.
 func (g *guardSession) prove(ctx context.Context, stage *bypass.Stage) error {
