@@ -214,7 +214,7 @@ func FuzzTracer(f *testing.F) {
 	f.Add([]byte("short"), uint64(1), uint8(3))
 	f.Fuzz(func(t *testing.T, body []byte, time uint64, how uint8) {
 		out := print.NewOutput(io.Discard)
-		var sink print.Sink = print.NewJSON(out, RowType, nil)
+		sink := print.NewJSON(out, RowType, nil)
 		if how&1 != 0 {
 			sink = print.NewColumns(out, RowType, RowType.Columns, print.ColumnOptions{})
 		}
