@@ -127,7 +127,10 @@ func (x *openFlags) traceBPF(r *run, opt open.Options, show open.Show) (err erro
 		return attach.WriteDisassembly(r.io.out, r.spec)
 	}
 	if s := cannotShow(opt.Plan.CannotShow()); s != "" && !x.classic {
-		say(r.io.err, "%s: %s", r.name, s)
+		r.hooks.attached = func() error {
+			say(r.io.err, "%s: %s", r.name, s)
+			return nil
+		}
 	}
 	r.inFlight, r.closing, r.treeLive, r.treeSeeded = open.InFlight, open.Closing, open.TreeLive, open.TreeSeeded
 	show.Ordered = opt.Timed()

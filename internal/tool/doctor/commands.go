@@ -36,6 +36,15 @@ var commands = []command{
 		},
 	},
 	{
+		name: "open",
+		hard: []need{{kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel}, {kernel.BTF}},
+		soft: []softNeed{
+			{feature: kernel.Fentry, or: kernel.Kprobe, lost: "opens by io_uring, and of an exec the script and the loader, are not shown"},
+			{feature: kernel.Stats, lost: "the accounting at the end has no kernel cost"},
+			{capability: kernel.CapSysPtrace, lost: "other users' processes may be shown without their container"},
+		},
+	},
+	{
 		name: "guard",
 		hard: []need{
 			{kernel.LSM, kernel.FmodRet, kernel.OverrideReturn, kernel.Kprobe}, {kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel},
