@@ -23,6 +23,7 @@ const (
 	bpfMapGuardDirGlobs          = "guard_dir_globs"
 	bpfMapGuardEntries           = "guard_entries"
 	bpfMapGuardGlobs             = "guard_globs"
+	bpfMapGuardLearning          = "guard_learning"
 	bpfMapGuardLearnt            = "guard_learnt"
 	bpfMapGuardLists             = "guard_lists"
 	bpfMapGuardNames             = "guard_names"
@@ -69,6 +70,7 @@ const (
 	bpfVarGuardHas0              = "guard_has_0"
 	bpfVarGuardHas1              = "guard_has_1"
 	bpfVarGuardLearntFull        = "guard_learnt_full"
+	bpfVarGuardLearntSome        = "guard_learnt_some"
 	bpfVarGuardLimitCount        = "guard_limit_count"
 	bpfVarGuardLimitSecond       = "guard_limit_second"
 	bpfVarGuardListsHalf         = "guard_lists_half"
@@ -161,6 +163,7 @@ type bpfMapSpecs struct {
 	GuardDirGlobs *ebpf.MapSpec `ebpf:"guard_dir_globs"`
 	GuardEntries  *ebpf.MapSpec `ebpf:"guard_entries"`
 	GuardGlobs    *ebpf.MapSpec `ebpf:"guard_globs"`
+	GuardLearning *ebpf.MapSpec `ebpf:"guard_learning"`
 	GuardLearnt   *ebpf.MapSpec `ebpf:"guard_learnt"`
 	GuardLists    *ebpf.MapSpec `ebpf:"guard_lists"`
 	GuardNames    *ebpf.MapSpec `ebpf:"guard_names"`
@@ -194,6 +197,7 @@ type bpfVariableSpecs struct {
 	GuardHas0            *ebpf.VariableSpec `ebpf:"guard_has_0"`
 	GuardHas1            *ebpf.VariableSpec `ebpf:"guard_has_1"`
 	GuardLearntFull      *ebpf.VariableSpec `ebpf:"guard_learnt_full"`
+	GuardLearntSome      *ebpf.VariableSpec `ebpf:"guard_learnt_some"`
 	GuardLimitCount      *ebpf.VariableSpec `ebpf:"guard_limit_count"`
 	GuardLimitSecond     *ebpf.VariableSpec `ebpf:"guard_limit_second"`
 	GuardListsHalf       *ebpf.VariableSpec `ebpf:"guard_lists_half"`
@@ -239,6 +243,7 @@ type bpfMaps struct {
 	GuardDirGlobs *ebpf.Map `ebpf:"guard_dir_globs"`
 	GuardEntries  *ebpf.Map `ebpf:"guard_entries"`
 	GuardGlobs    *ebpf.Map `ebpf:"guard_globs"`
+	GuardLearning *ebpf.Map `ebpf:"guard_learning"`
 	GuardLearnt   *ebpf.Map `ebpf:"guard_learnt"`
 	GuardLists    *ebpf.Map `ebpf:"guard_lists"`
 	GuardNames    *ebpf.Map `ebpf:"guard_names"`
@@ -265,6 +270,7 @@ func (m *bpfMaps) Close() error {
 		m.GuardDirGlobs,
 		m.GuardEntries,
 		m.GuardGlobs,
+		m.GuardLearning,
 		m.GuardLearnt,
 		m.GuardLists,
 		m.GuardNames,
@@ -299,6 +305,7 @@ type bpfVariables struct {
 	GuardHas0            *ebpf.Variable `ebpf:"guard_has_0"`
 	GuardHas1            *ebpf.Variable `ebpf:"guard_has_1"`
 	GuardLearntFull      *ebpf.Variable `ebpf:"guard_learnt_full"`
+	GuardLearntSome      *ebpf.Variable `ebpf:"guard_learnt_some"`
 	GuardLimitCount      *ebpf.Variable `ebpf:"guard_limit_count"`
 	GuardLimitSecond     *ebpf.Variable `ebpf:"guard_limit_second"`
 	GuardListsHalf       *ebpf.Variable `ebpf:"guard_lists_half"`

@@ -19,57 +19,50 @@
 
 #define GLOBAL __attribute__((noinline))
 
-/* Inlined, as a chain of calls may have 8 frames. */
-static __always_inline int rule_applies(__u32 rule, __u64 ask)
+/* Whether a rule is about this access and this process. A chain of calls has 8 frames, and this is the sixth. */
+GLOBAL int rule_applies(__u32 rule, __u64 ask)
 {
-	__u32 at = half_of(ask, guard_rules_half) + rule, who = rule * (1 + EXCEPTS_MAX), i;
+	__u32 at = half_of(ask, guard_rules_half) + rule, i;
 	struct guard_rule *r = bpf_map_lookup_elem(&guard_rules, &at);
 
 	if (!r || rule >= guard_rules_half || !(r->access & ASK_ACCESS(ask)))
 		return 0;
-	if (r->who[0] && !who_is(who, r->who[0], ASK_GENERATION(ask)))
-		return 0;
-	for (i = 0; i < EXCEPTS_MAX; i++) {
-		if (i >= r->excepts)
+	for (i = 0; i <= EXCEPTS_MAX; i++) {
+		if (i > r->excepts)
 			break;
-		if (who_is(who + 1 + i, r->who[1 + i], ASK_GENERATION(ask)))
+		/* The first must be so, the others must not. */
+		if ((i || r->who[i]) && who_is(rule * (1 + EXCEPTS_MAX) + i, r->who[i], ASK_GENERATION(ask)) != !i)
 			return 0;
 	}
 	return 1;
 }
 
-/*
- * What a loop does in one turn is a function of its own, here and below: the verifier looks at a global function once, and
- * at the loop around it as at so many calls.
- */
-#define SCAN_ON (~0U)
-
-GLOBAL unsigned int scan_turn(__u32 index, __u32 decided, __u64 ask, __u32 match)
-{
-	__u32 at = half_of(ask, guard_lists_half) + index, *rule;
-
-	rule = bpf_map_lookup_elem(&guard_lists, &at);
-	if (!rule || *rule >= RULE_OF(decided))
-		return decided;
-	if (rule_applies(*rule, ask))
-		return DECIDED(RULE_OF(*rule), match);
-	return SCAN_ON;
-}
-
 /* The first rule of a list that applies and comes before the one found so far. */
 GLOBAL unsigned int scan(__u32 first, __u32 count, __u32 decided, __u64 ask, __u32 match)
 {
-	__u32 i, found;
+	__u32 at, i, *rule;
 
+	if (ask & ASK_LEARN) {
+		learn_list(first, count, match);
+		return decided;
+	}
 	for (i = 0; i < LIST_MAX; i++) {
 		if (i >= count)
 			break;
-		found = scan_turn(first + i, decided, ask, match);
-		if (found != SCAN_ON)
-			return found;
+		at = half_of(ask, guard_lists_half) + first + i;
+		rule = bpf_map_lookup_elem(&guard_lists, &at);
+		if (!rule || *rule >= RULE_OF(decided))
+			break;
+		if (rule_applies(*rule, ask))
+			return DECIDED(RULE_OF(*rule), match);
 	}
 	return decided;
 }
+
+/*
+ * Long loops are two loops, the inner one in a global function: the verifier looks at such a function once, so that it looks at
+ * 16 and 16 turns in the place of 256.
+ */
 
 /* Names are read in pieces: all frames of a chain of calls have 512 bytes together. */
 #define PIECE 64
@@ -156,7 +149,7 @@ GLOBAL int glob_matches(__u64 dentry, __u32 glob, __u64 ask)
 	return g && (state & g->accept) != 0;
 }
 
-GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64 dentry)
+static __always_inline __u32 scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64 dentry)
 {
 	__u32 at = half_of(ask, guard_lists_half) + index, *glob;
 	struct guard_glob *g;
@@ -166,8 +159,24 @@ GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64
 		return decided;
 	at = half_of(ask, guard_globs_half) + *glob;
 	g = bpf_map_lookup_elem(&guard_globs, &at);
-	if (g && g->rule < RULE_OF(decided) && glob_matches(dentry, *glob, ask) && rule_applies(g->rule, ask))
+	if (!g || g->rule >= RULE_OF(decided) || !glob_matches(dentry, *glob, ask))
+		return decided;
+	if (ask & ASK_LEARN)
+		learn_list(g->list.first, g->list.count, MATCH_GLOB);
+	else if (rule_applies(g->rule, ask))
 		return DECIDED(RULE_OF(g->rule), MATCH_GLOB);
+	return decided;
+}
+
+GLOBAL unsigned int scan_globs_step(__u32 first, __u32 count, __u32 decided, __u64 ask, __u64 dentry)
+{
+	__u32 i;
+
+	for (i = 0; i < STEP; i++) {
+		if (i >= count)
+			break;
+		decided = scan_globs_turn(first + i, decided, ask, dentry);
+	}
 	return decided;
 }
 
@@ -176,10 +185,10 @@ GLOBAL unsigned int scan_globs(__u32 first, __u32 count, __u32 decided, __u64 as
 {
 	__u32 i;
 
-	for (i = 0; i < LIST_MAX; i++) {
-		if (i >= count)
+	for (i = 0; i < GLOBS_MAX / STEP; i++) {
+		if (i * STEP >= count)
 			break;
-		decided = scan_globs_turn(first + i, decided, ask, dentry);
+		decided = scan_globs_step(first + i * STEP, count - i * STEP, decided, ask, dentry);
 	}
 	return decided;
 }
@@ -203,7 +212,11 @@ GLOBAL unsigned int scan_wide_turn(__u32 glob, __u32 decided, __u64 ask)
 	__u32 at = half_of(ask, guard_globs_half) + glob;
 	struct guard_glob *g = bpf_map_lookup_elem(&guard_globs, &at);
 
-	if (g && g->rule < RULE_OF(decided) && rule_applies(g->rule, ask))
+	if (!g || g->rule >= RULE_OF(decided))
+		return decided;
+	if (ask & ASK_LEARN)
+		learn_list(g->list.first, g->list.count, MATCH_GLOB);
+	else if (rule_applies(g->rule, ask))
 		return DECIDED(RULE_OF(g->rule), MATCH_GLOB);
 	return decided;
 }
@@ -227,25 +240,45 @@ static __always_inline void object_key(struct guard_object *key, struct inode *i
 	key->ino = BPF_CORE_READ(inode, i_ino);
 }
 
-GLOBAL unsigned int by_object(__u64 inode, __u32 decided, __u64 ask)
+/* Whether it is still the file that was first seen under that number, and not another that was given the number of one that is gone. */
+static __always_inline bool same_inode(__u32 *seen, __u32 *generation, __u64 inode)
 {
 	struct inode___guard *i = (struct inode___guard *)inode;
+	__u32 now = BPF_CORE_READ(i, i_generation);
+
+	if (!*seen) {
+		*generation = now;
+		*seen = 1;
+	}
+	return *generation == now;
+}
+
+GLOBAL unsigned int by_object(__u64 inode, __u32 decided, __u64 ask)
+{
 	struct guard_watched *w;
 	struct guard_object key;
-	__u32 generation;
 
 	object_key(&key, (struct inode *)inode, ask);
 	w = bpf_map_lookup_elem(&guard_objects, &key);
-	if (!w)
+	if (!w || !same_inode(&w->seen, &w->inode_generation, inode))
 		return decided;
-	generation = BPF_CORE_READ(i, i_generation);
-	if (!w->seen) {
-		w->inode_generation = generation;
-		w->seen = 1;
-	} else if (w->inode_generation != generation) {
-		return decided; /* another file, with the number of one that is gone */
-	}
 	return scan(w->list.first, w->list.count, decided, ask, MATCH_OBJECT);
+}
+
+GLOBAL unsigned int by_learnt(__u64 inode, __u32 decided, __u64 ask)
+{
+	struct inode___guard *node = (struct inode___guard *)inode;
+	struct guard_learnt *known;
+	struct guard_object key;
+	__u32 i;
+
+	object_key(&key, (struct inode *)inode, ask);
+	known = bpf_map_lookup_elem(&guard_learnt, &key);
+	if (!known || known->inode_generation != BPF_CORE_READ(node, i_generation))
+		return decided;
+	for (i = 0; i < LEARNT_LISTS; i++)
+		decided = scan(known->lists[i].first, known->lists[i].count, decided, ask, MATCH_LEARNT);
+	return decided;
 }
 
 GLOBAL unsigned int by_name(__u64 dentry, __u32 decided, __u64 ask)
@@ -285,25 +318,91 @@ GLOBAL unsigned int by_name(__u64 dentry, __u32 decided, __u64 ask)
 	return decided;
 }
 
-/* The rules about all that is below one directory, and those of globs that match and are about names there. */
-GLOBAL unsigned int tree_at(__u64 dentry, __u32 dev, __u32 decided, __u64 ask, __u32 globs)
+static __always_inline __u32 tree_at(__u64 dentry, __u32 dev, __u32 decided, __u64 ask)
 {
 	struct dentry___guard *d = (struct dentry___guard *)dentry;
+	struct inode *inode = BPF_CORE_READ(d, d_inode);
 	struct guard_object key = {};
 	struct guard_tree *tree;
 
 	key.generation = ASK_GENERATION(ask);
-	if (dentry) {
-		key.dev = dev;
-		key.ino = BPF_CORE_READ(d, d_inode, i_ino);
-	}
+	key.dev = dev;
+	key.ino = BPF_CORE_READ(inode, i_ino);
 	tree = bpf_map_lookup_elem(&guard_trees, &key);
-	if (!tree)
+	if (!tree || !same_inode(&tree->seen, &tree->inode_generation, (__u64)inode))
 		return decided;
-	decided = scan(tree->list.first, tree->list.count, decided, ask, dentry ? MATCH_TREE : MATCH_DEPTH);
-	if (tree->globs & globs)
-		decided = scan_wide(tree->globs & globs, decided, ask);
+	return scan(tree->list.first, tree->list.count, decided, ask, MATCH_TREE);
+}
+
+GLOBAL unsigned int globs_at(__u64 dentry, __u32 dev, __u32 globs, __u64 ask)
+{
+	struct dentry___guard *d = (struct dentry___guard *)dentry;
+	struct inode *inode = BPF_CORE_READ(d, d_inode);
+	struct guard_object key = {};
+	struct guard_tree *tree;
+
+	key.generation = ASK_GENERATION(ask);
+	key.dev = dev;
+	key.ino = BPF_CORE_READ(inode, i_ino);
+	tree = bpf_map_lookup_elem(&guard_trees, &key);
+	return tree ? tree->globs & globs : 0;
+}
+
+/* The directory of a directory; itself, if it is the root of its file system. */
+static __always_inline __u64 parent_of(__u64 dentry)
+{
+	__u64 parent = dentry;
+
+	bpf_probe_read_kernel(&parent, sizeof(parent), (void *)(dentry + bpf_core_field_offset(struct dentry, d_parent)));
+	return parent;
+}
+
+/* The rules about what is below a directory, and below those above it, STEP of them, but not above the root. */
+GLOBAL unsigned int trees_step(__u64 dentry, __u32 dev, __u32 decided, __u64 ask)
+{
+	__u64 up;
+	int i;
+
+	for (i = 0; i < STEP; i++) {
+		decided = tree_at(dentry, dev, decided, ask);
+		up = parent_of(dentry);
+		if (up == dentry)
+			break;
+		dentry = up;
+	}
 	return decided;
+}
+
+/* Those of the globs that are about names below these directories. */
+GLOBAL unsigned int globs_step(__u64 dentry, __u32 dev, __u32 globs, __u64 ask)
+{
+	__u32 hits = 0;
+	__u64 up;
+	int i;
+
+	for (i = 0; i < STEP; i++) {
+		hits |= globs_at(dentry, dev, globs, ask);
+		up = parent_of(dentry);
+		if (up == dentry)
+			break;
+		dentry = up;
+	}
+	return hits;
+}
+
+/* Goes up STEP directories; 0 if that leads over the root of the file system. */
+GLOBAL __u64 climb(__u64 dentry)
+{
+	__u64 up;
+	int i;
+
+	for (i = 0; i < STEP; i++) {
+		up = parent_of(dentry);
+		if (up == dentry)
+			return 0;
+		dentry = up;
+	}
+	return dentry;
 }
 
 GLOBAL unsigned int dev_of(__u64 dentry)
@@ -319,34 +418,45 @@ GLOBAL __u64 over(__u64 mount)
 	return parent == mount ? 0 : parent;
 }
 
+/* For what lies deeper than we climb: taken to be below every tree. Those rules are in the list of the object 0. */
+GLOBAL unsigned int too_deep(__u32 decided, __u64 ask)
+{
+	struct guard_object key = {};
+	struct guard_tree *tree;
+
+	key.generation = ASK_GENERATION(ask);
+	tree = bpf_map_lookup_elem(&guard_trees, &key);
+	if (tree)
+		decided = scan(tree->list.first, tree->list.count, decided, ask, MATCH_DEPTH);
+	return decided;
+}
+
 /*
  * Climbs from a dentry to the root of its file system, and from where that is mounted to the root of that one, and so
  * on. Above the root of a mount too: what is below a directory is so through a bind mount of one of its parts as well.
- * Where the top is not reached in CLIMB_MAX steps the file counts as below every tree: those rules are in the list of the
- * object 0.
  */
 GLOBAL unsigned int by_tree(__u64 dentry, __u64 mount, __u32 decided, __u64 ask, __u32 globs)
 {
-	__u64 parent = bpf_core_field_offset(struct dentry, d_parent), up = 0;
-	__u32 dev = dev_of(dentry);
-	struct mount *m;
+	__u32 dev = dev_of(dentry), hits = 0;
+	__u64 up, next;
 	int i;
 
-	for (i = 0; i < CLIMB_MAX; i++) {
-		decided = tree_at(dentry, dev, decided, ask, globs);
-		bpf_probe_read_kernel(&up, sizeof(up), (void *)(dentry + parent));
-		if (up != dentry) {
-			dentry = up;
-			continue;
+	for (i = 0; i < CLIMB_MAX / STEP; i++) {
+		decided = trees_step(dentry, dev, decided, ask);
+		if (globs)
+			hits |= globs_step(dentry, dev, globs, ask);
+		up = climb(dentry);
+		if (!up) {
+			next = over(mount);
+			if (!next)
+				return scan_wide(hits, decided, ask);
+			up = (__u64)BPF_CORE_READ((struct mount *)mount, mnt_mountpoint);
+			dev = dev_of(up);
+			mount = next;
 		}
-		m = (struct mount *)mount;
-		mount = over(mount);
-		if (!mount)
-			return decided;
-		dentry = (__u64)BPF_CORE_READ(m, mnt_mountpoint);
-		dev = dev_of(dentry);
+		dentry = up;
 	}
-	return tree_at(0, 0, scan_wide(globs, decided, ask), ask, 0);
+	return too_deep(scan_wide(globs, decided, ask), ask);
 }
 
 /* What a hook is asked about: a file, or a name in a directory with or without a file behind it. */
@@ -396,10 +506,56 @@ static __always_inline __u32 by_names(struct subject *s, __u32 decided, __u64 as
 	return decided;
 }
 
+#define HAS_PLACES (HAS_ENTRIES | HAS_NAMES | HAS_GLOBS | HAS_TREES)
+
+/* By where it is and how it is called there. */
+static __always_inline __u32 by_place(struct subject *s, __u32 decided, __u64 ask, __u64 has)
+{
+	__u32 globs = 0, anywhere;
+
+	if (has & (HAS_ENTRIES | HAS_NAMES | HAS_GLOBS))
+		decided = by_names(s, decided, ask);
+	if (has >> HAS_WIDE_SHIFT & 63) {
+		globs = wide_globs((__u64)s->dentry, has >> HAS_WIDE_SHIFT & 63, ask);
+		anywhere = globs & (__u32)(has >> 32);
+		if (anywhere)
+			decided = scan_wide(anywhere, decided, ask);
+		globs &= ~anywhere;
+	}
+	if ((has & HAS_TREES) || globs)
+		decided = by_tree((__u64)s->dentry, (__u64)s->mount, decided, ask, globs);
+	return decided;
+}
+
+GLOBAL int learn(__u64 subject, __u64 ask)
+{
+	__u64 task = bpf_get_current_pid_tgid(), has = has_of(ask);
+	struct guard_learning about = {};
+	struct inode___guard *inode;
+	struct subject s = {};
+
+	if (!(has & HAS_PLACES) && !(has >> HAS_WIDE_SHIFT & 63))
+		return 0;
+	subject_read(&s, subject, ask);
+	inode = (struct inode___guard *)s.inode;
+	if (!inode)
+		return 0;
+	object_key(&about.object, s.inode, ask);
+	about.inode_generation = BPF_CORE_READ(inode, i_generation);
+	about.directory = (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR;
+	if (bpf_map_update_elem(&guard_learning, &task, &about, BPF_ANY)) {
+		learnt_full();
+		return 0;
+	}
+	by_place(&s, RULE_NONE, ask | ASK_LEARN, has);
+	bpf_map_delete_elem(&guard_learning, &task);
+	return 0;
+}
+
 /* Returns a decision, RULE_NONE if no rule applies. */
 static __always_inline __u32 decide(__u64 subject, __u64 ask)
 {
-	__u32 decided = RULE_NONE, globs = 0, anywhere;
+	__u32 decided = RULE_NONE;
 	__u64 has = has_of(ask);
 	struct subject s = {};
 
@@ -408,18 +564,9 @@ static __always_inline __u32 decide(__u64 subject, __u64 ask)
 	subject_read(&s, subject, ask);
 	if ((has & HAS_OBJECTS) && s.inode)
 		decided = by_object((__u64)s.inode, decided, ask);
-	if (has & (HAS_ENTRIES | HAS_NAMES | HAS_GLOBS))
-		decided = by_names(&s, decided, ask);
-	if (has >> HAS_WIDE_SHIFT & 63) {
-		globs = wide_globs((__u64)s.dentry, has >> HAS_WIDE_SHIFT & 63, ask);
-		anywhere = globs & (__u32)(has >> 32);
-		if (anywhere)
-			decided = scan_wide(anywhere, decided, ask);
-		globs &= ~anywhere;
-	}
-	if ((has & HAS_TREES) || globs)
-		decided = by_tree((__u64)s.dentry, (__u64)s.mount, decided, ask, globs);
-	return decided;
+	if (WORD(guard_learnt_some) && s.inode)
+		decided = by_learnt((__u64)s.inode, decided, ask);
+	return by_place(&s, decided, ask, has);
 }
 
 #endif

@@ -81,8 +81,8 @@ func (l *loader) putGlobs() error {
 		}
 	}
 	for dir, globs := range inDir {
-		if len(globs) > listMax {
-			return fmt.Errorf("guard: %d patterns for names in one directory; at most %d are possible", len(globs), listMax)
+		if len(globs) > globsMax {
+			return fmt.Errorf("guard: %d patterns for names in one directory; at most %d are possible", len(globs), globsMax)
 		}
 		list, err := l.numbers(globs)
 		if err == nil {
@@ -144,6 +144,9 @@ func (l *loader) glob(pattern string, ruleAt int) (uint32, error) {
 		return 0, fmt.Errorf("guard: rule %s: %w", l.armed.Rules[ruleAt].Name, err)
 	}
 	entry.Rule = uint32(ruleAt)
+	if entry.List, err = l.numbers([]uint32{entry.Rule}); err != nil {
+		return 0, err
+	}
 	if l.globbed >= l.room.globs {
 		return 0, fmt.Errorf("guard: more than the %d patterns that the tables that are loaded hold; start sonde anew with them", l.room.globs)
 	}

@@ -20,6 +20,7 @@
 #include "types.bpf.h"
 #include "tables.bpf.h"
 #include "who.bpf.h"
+#include "learn.bpf.h"
 #include "decide.bpf.h"
 #include "tell.bpf.h"
 
@@ -33,49 +34,73 @@ const volatile __u32 arg_set_acl_dentry = 1;
 const volatile __u32 arg_remove_acl_dentry = 1;
 const volatile __u32 arg_mmap_prot = 2;
 
-#define ARGS 5
-
-struct args {
-	__u64 n[ARGS];
-};
-
-static __always_inline void args_read(struct args *a, void *ctx)
+static __always_inline __u64 arg(void *ctx, __u32 n)
 {
+	__u64 value = 0;
+
 	if (guard_mechanism != BY_KILL) {
-		bpf_probe_read_kernel(a, sizeof(*a), ctx);
-		return;
+		bpf_probe_read_kernel(&value, sizeof(value), ctx + 8 * n);
+		return value;
 	}
 #if defined(__TARGET_ARCH_x86)
-	a->n[0] = BPF_CORE_READ((struct pt_regs *)ctx, di);
-	a->n[1] = BPF_CORE_READ((struct pt_regs *)ctx, si);
-	a->n[2] = BPF_CORE_READ((struct pt_regs *)ctx, dx);
-	a->n[3] = BPF_CORE_READ((struct pt_regs *)ctx, cx);
-	a->n[4] = BPF_CORE_READ((struct pt_regs *)ctx, r8);
+	switch (n) {
+	case 0:
+		return BPF_CORE_READ((struct pt_regs *)ctx, di);
+	case 1:
+		return BPF_CORE_READ((struct pt_regs *)ctx, si);
+	case 2:
+		return BPF_CORE_READ((struct pt_regs *)ctx, dx);
+	default:
+		return BPF_CORE_READ((struct pt_regs *)ctx, cx);
+	}
 #else
-	bpf_probe_read_kernel(a, sizeof(*a), ctx); /* x0 and on come first in struct pt_regs */
+	bpf_probe_read_kernel(&value, sizeof(value), ctx + 8 * n); /* x0 and on come first in struct pt_regs */
+	return value;
 #endif
+}
+
+static __always_inline bool in_force(void)
+{
+	__u64 deadline = WORD(guard_deadline);
+
+	if (WORD(guard_mode) == MODE_OFF)
+		return false;
+	return !deadline || bpf_ktime_get_boot_ns() < deadline;
 }
 
 /* Asks the tables. Returns the error for the caller, a positive number, or 0. */
 GLOBAL int ask_about(__u64 subject, __u32 access)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	__u64 deadline = WORD(guard_deadline), ask;
+	__u64 ask = WORD(guard_generation) << 32 | access;
 	__u32 decided;
 
-	if (WORD(guard_mode) == MODE_OFF || !subject)
+	if (!subject || !in_force())
 		return 0;
-	if (deadline && bpf_ktime_get_boot_ns() >= deadline)
+	if (bpf_get_current_pid_tgid() >> 32 == WORD(guard_self) || !target_match(task))
 		return 0;
-	if (bpf_get_current_pid_tgid() >> 32 == WORD(guard_self))
-		return 0;
-	if (!target_match(task))
-		return 0;
-	ask = WORD(guard_generation) << 32 | access;
 	decided = decide(subject, ask);
 	if (RULE_OF(decided) == RULE_NONE)
 		return 0;
 	return carry_out(subject, ask, decided);
+}
+
+/*
+ * What has other names, or is to get one, keeps the rules of this one, whoever it is that asks: others may come by the
+ * other name. Called by the hooks' programs themselves, because a chain of calls has 8 frames.
+ */
+static __always_inline void remember(__u64 subject, __u32 how)
+{
+	if (subject && in_force())
+		learn(subject, WORD(guard_generation) << 32 | how);
+}
+
+static __always_inline void remember_if_linked(__u64 file)
+{
+	struct inode___guard *inode = (struct inode___guard *)BPF_CORE_READ((struct file *)file, f_inode);
+
+	if (BPF_CORE_READ(inode, i_nlink) > 1 && (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFDIR)
+		remember(file, ASK_FILE);
 }
 
 /* The verifier wants to see that what LSM programs return is an error number. */
@@ -101,10 +126,7 @@ int guard_file_open(void *ctx)
 {
 	struct file___guard *file;
 	__u32 access = 0, mode, flags;
-	struct args a = {};
-
-	args_read(&a, ctx);
-	file = (struct file___guard *)a.n[0];
+	file = (struct file___guard *)arg(ctx, 0);
 	mode = BPF_CORE_READ(file, f_mode);
 	flags = BPF_CORE_READ(file, f_flags);
 	if (flags & FMODE_EXEC)
@@ -118,6 +140,7 @@ int guard_file_open(void *ctx)
 	/* Opened for neither: for ioctl alone. */
 	if (!access)
 		access = ACCESS_READ;
+	remember_if_linked((__u64)file);
 	return answer(ask_about((__u64)file, access | ASK_FILE));
 }
 
@@ -128,13 +151,10 @@ int guard_mmap_file(void *ctx)
 	struct task_struct___guard *task = (struct task_struct___guard *)bpf_get_current_task();
 	__u64 prot, type;
 	__u32 access = 0;
-	struct args a = {};
-
-	args_read(&a, ctx);
-	if (!a.n[0])
+	if (!arg(ctx, 0))
 		return 0; /* memory that is no file's */
-	prot = arg_mmap_prot == 2 ? a.n[2] : a.n[1];
-	type = (arg_mmap_prot == 2 ? a.n[3] : a.n[2]) & MAP_TYPE;
+	prot = arg_mmap_prot == 2 ? arg(ctx, 2) : arg(ctx, 1);
+	type = (arg_mmap_prot == 2 ? arg(ctx, 3) : arg(ctx, 2)) & MAP_TYPE;
 	if (BPF_CORE_READ_BITFIELD_PROBED(task, in_execve)) {
 		access = ACCESS_EXEC; /* the segments of a program that is being started, readable ones too */
 	} else {
@@ -147,7 +167,7 @@ int guard_mmap_file(void *ctx)
 	}
 	if (!access)
 		return 0;
-	return answer(ask_about(a.n[0], access | ASK_FILE));
+	return answer(ask_about(arg(ctx, 0), access | ASK_FILE));
 }
 
 SEC("lsm/file_mprotect")
@@ -156,18 +176,15 @@ int guard_file_mprotect(void *ctx)
 	struct vm_area_struct *vma;
 	struct file *file;
 	__u32 access = 0;
-	struct args a = {};
-
-	args_read(&a, ctx);
-	vma = (struct vm_area_struct *)a.n[0];
+	vma = (struct vm_area_struct *)arg(ctx, 0);
 	file = BPF_CORE_READ(vma, vm_file);
 	if (!file)
 		return 0;
-	if (a.n[2] & PROT_READ)
+	if (arg(ctx, 2) & PROT_READ)
 		access |= ACCESS_READ;
-	if (a.n[2] & PROT_EXEC)
+	if (arg(ctx, 2) & PROT_EXEC)
 		access |= ACCESS_EXEC;
-	if ((a.n[2] & PROT_WRITE) && (BPF_CORE_READ(vma, vm_flags) & VM_SHARED))
+	if ((arg(ctx, 2) & PROT_WRITE) && (BPF_CORE_READ(vma, vm_flags) & VM_SHARED))
 		access |= ACCESS_WRITE;
 	if (!access)
 		return 0;
@@ -177,68 +194,50 @@ int guard_file_mprotect(void *ctx)
 SEC("lsm/inode_create")
 int guard_inode_create(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(a.n[1], ACCESS_CREATE);
+	return about(arg(ctx, 1), ACCESS_CREATE);
 }
 
 SEC("lsm/inode_mkdir")
 int guard_inode_mkdir(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(a.n[1], ACCESS_CREATE);
+	return about(arg(ctx, 1), ACCESS_CREATE);
 }
 
 SEC("lsm/inode_mknod")
 int guard_inode_mknod(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(a.n[1], ACCESS_CREATE);
+	return about(arg(ctx, 1), ACCESS_CREATE);
 }
 
 SEC("lsm/inode_symlink")
 int guard_inode_symlink(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(a.n[1], ACCESS_CREATE);
+	return about(arg(ctx, 1), ACCESS_CREATE);
 }
 
 SEC("lsm/inode_unlink")
 int guard_inode_unlink(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(a.n[1], ACCESS_DELETE);
+	return about(arg(ctx, 1), ACCESS_DELETE);
 }
 
 SEC("lsm/inode_rmdir")
 int guard_inode_rmdir(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(a.n[1], ACCESS_DELETE);
+	return about(arg(ctx, 1), ACCESS_DELETE);
 }
 
 /* Two names, two questions: the file that gets another name, and the name. */
 SEC("lsm/inode_link")
 int guard_inode_link(void *ctx)
 {
-	struct args a = {};
 	int error;
 
-	args_read(&a, ctx);
-	error = ask_about(a.n[0], ACCESS_LINK);
+	error = ask_about(arg(ctx, 0), ACCESS_LINK);
 	if (!error)
-		error = ask_about(a.n[2], ACCESS_LINK | ACCESS_CREATE);
+		error = ask_about(arg(ctx, 2), ACCESS_LINK | ACCESS_CREATE);
+	if (!error)
+		remember(arg(ctx, 0), 0);
 	return answer(error);
 }
 
@@ -248,29 +247,28 @@ int guard_inode_rename(void *ctx)
 {
 	__u32 access = ACCESS_RENAME | ACCESS_CREATE;
 	struct dentry___guard *to;
-	struct args a = {};
 	int error;
 
-	args_read(&a, ctx);
-	error = ask_about(a.n[1], ACCESS_RENAME);
+	error = ask_about(arg(ctx, 1), ACCESS_RENAME);
 	if (error)
 		return answer(error);
-	to = (struct dentry___guard *)a.n[3];
+	to = (struct dentry___guard *)arg(ctx, 3);
 	if (BPF_CORE_READ(to, d_inode))
 		access |= ACCESS_DELETE;
-	return answer(ask_about((__u64)to, access));
+	error = ask_about((__u64)to, access);
+	if (!error)
+		remember(arg(ctx, 1), 0);
+	return answer(error);
 }
 
 SEC("lsm/inode_setattr")
 int guard_inode_setattr(void *ctx)
 {
 	__u32 valid, access = 0;
-	struct args a = {};
 	__u64 dentry, attr;
 
-	args_read(&a, ctx);
-	dentry = arg_setattr_dentry ? a.n[1] : a.n[0];
-	attr = arg_setattr_dentry ? a.n[2] : a.n[1];
+	dentry = arg_setattr_dentry ? arg(ctx, 1) : arg(ctx, 0);
+	attr = arg_setattr_dentry ? arg(ctx, 2) : arg(ctx, 1);
 	valid = BPF_CORE_READ((struct iattr *)attr, ia_valid);
 	if (valid & ATTR_OPEN)
 		return 0; /* file_open was asked */
@@ -286,37 +284,25 @@ int guard_inode_setattr(void *ctx)
 SEC("lsm/inode_setxattr")
 int guard_inode_setxattr(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(arg_setxattr_dentry ? a.n[1] : a.n[0], ACCESS_METADATA);
+	return about(arg_setxattr_dentry ? arg(ctx, 1) : arg(ctx, 0), ACCESS_METADATA);
 }
 
 SEC("lsm/inode_removexattr")
 int guard_inode_removexattr(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(arg_removexattr_dentry ? a.n[1] : a.n[0], ACCESS_METADATA);
+	return about(arg_removexattr_dentry ? arg(ctx, 1) : arg(ctx, 0), ACCESS_METADATA);
 }
 
 SEC("lsm/inode_set_acl")
 int guard_inode_set_acl(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(arg_set_acl_dentry ? a.n[1] : a.n[0], ACCESS_METADATA);
+	return about(arg_set_acl_dentry ? arg(ctx, 1) : arg(ctx, 0), ACCESS_METADATA);
 }
 
 SEC("lsm/inode_remove_acl")
 int guard_inode_remove_acl(void *ctx)
 {
-	struct args a = {};
-
-	args_read(&a, ctx);
-	return about(arg_remove_acl_dentry ? a.n[1] : a.n[0], ACCESS_METADATA);
+	return about(arg_remove_acl_dentry ? arg(ctx, 1) : arg(ctx, 0), ACCESS_METADATA);
 }
 
 /* A number is given to other processes when its own has ended. */

@@ -67,12 +67,14 @@ struct guard_record {
 };
 
 /* Limits of the tables that the programs know. */
-#define LIST_MAX 256    /* rules about one and the same thing, globs of one directory */
+#define LIST_MAX 64     /* rules about one and the same thing */
+#define GLOBS_MAX 256   /* globs of one directory */
 #define WIDE_MAX 32     /* globs that are not of one directory only */
 #define EXCEPTS_MAX 4
-#define CLIMB_MAX 256   /* directories between a file and the root */
+#define CLIMB_MAX 512   /* directories between a file and the root; each mount on the way may count for STEP of them */
 #define NAME_BYTES 256
 #define LEARNT_LISTS 4
+#define STEP 16         /* turns of an inner loop */
 
 /* A file or directory, of a generation of rules. */
 struct guard_object {
@@ -108,10 +110,12 @@ struct guard_name {
 	__u64 name;
 };
 
-/* A directory that is the top of a tree. */
+/* A directory that is the top of a tree, by a rule, or since it was moved out of one. */
 struct guard_tree {
 	struct guard_list list;
 	__u32 globs; /* bit i: wide glob i is about what is below */
+	__u32 seen;
+	__u32 inode_generation; /* as in struct guard_watched */
 	__u32 pad;
 };
 
@@ -129,9 +133,17 @@ struct guard_glob {
 	__u64 accept;
 	__u32 rule;
 	__u32 pad;
+	struct guard_list list; /* of this rule alone */
 };
 
-/* guard_who: what of a process is looked at */
+/* What a task is about to remember. */
+struct guard_learning {
+	struct guard_object object;
+	__u32 inode_generation;
+	__u32 directory;
+};
+
+/* guard_rule.who: what of a process is looked at */
 #define WHO_EXE 1
 #define WHO_UID 2
 #define WHO_PID 4
@@ -153,9 +165,7 @@ struct guard_rule {
 /* One thing that a process may be. */
 struct guard_who {
 	__u32 generation;
-	__u32 who;   /* rule * (1 + EXCEPTS_MAX) + which of them */
-	__u32 kind;  /* one of WHO_* */
-	__u32 pad;
+	__u32 who; /* (rule * (1 + EXCEPTS_MAX) + which of them) << 8 | one of WHO_* */
 	__u64 value[2]; /* exe: dev, ino; comm: its 16 bytes; else the number */
 };
 

@@ -171,11 +171,14 @@ func setSizes(coll *ebpf.CollectionSpec, opt Options) {
 		}
 	}
 	coll.Maps[bpfMapGuardLearnt].MaxEntries = learntMax
+	coll.Maps[bpfMapGuardLearning].MaxEntries = learningMax
 }
 
 const (
 	pathSlots = 4     // tell.bpf.h: PATH_SLOTS
 	learntMax = 16384 // files with several names that are remembered
+
+	learningMax = 1024 // tasks that are at that
 )
 
 // Sizes is how much the tables hold, of one generation of rules.
@@ -185,7 +188,7 @@ type Sizes struct {
 
 // SizesFor returns what a set of rules needs, with room for a reload to be several times as large.
 func SizesFor(a *Armed) Sizes {
-	least := Sizes{Rules: 1024, Lists: 4096, Objects: 16384, Entries: 4096, Trees: 4096, Names: 1024, DirGlobs: 1024, Globs: 64, Whos: 4096}
+	least := Sizes{Rules: 1024, Lists: 4096, Objects: 16384, Entries: 4096, Trees: 4096, Names: 1024, DirGlobs: 1024, Globs: 256, Whos: 4096}
 	if a == nil {
 		return least
 	}

@@ -36,6 +36,7 @@ GUARD_HASH(guard_names, struct guard_name, struct guard_list);
 GUARD_HASH(guard_dir_globs, struct guard_object, struct guard_list); /* a list of globs, not of rules */
 GUARD_HASH(guard_whos, struct guard_who, __u8);
 GUARD_HASH(guard_learnt, struct guard_object, struct guard_learnt);
+GUARD_HASH(guard_learning, __u64, struct guard_learning); /* by the task that is at it */
 GUARD_ARRAY(guard_lists, __u32);
 GUARD_ARRAY(guard_globs, struct guard_glob);
 GUARD_ARRAY(guard_rules, struct guard_rule);
@@ -53,6 +54,7 @@ __u64 guard_has_1 = 0;
 /* Written here. */
 __u64 guard_limit_second = 0;
 __u64 guard_limit_count = 0;
+__u64 guard_learnt_some = 0; /* files are remembered, or were once */
 __u64 guard_learnt_full = 0; /* files that could not be remembered */
 
 #define WORD(name) (*(volatile __u64 *)&(name))
@@ -60,7 +62,8 @@ __u64 guard_learnt_full = 0; /* files that could not be remembered */
 /* What is asked in one question to the tables: the generation in the upper half, accesses in the lowest 16 bits. */
 #define ASK_GENERATION(ask) ((__u32)((ask) >> 32))
 #define ASK_ACCESS(ask) ((__u16)(ask))
-#define ASK_FILE 0x10000 /* the subject is a struct file, not a struct dentry */
+#define ASK_FILE 0x10000  /* the subject is a struct file, not a struct dentry */
+#define ASK_LEARN 0x20000 /* what leads to rules is to be remembered; nothing is decided */
 
 static __always_inline __u32 half_of(__u64 ask, __u32 half)
 {

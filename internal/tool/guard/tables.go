@@ -42,13 +42,15 @@ type (
 		Name          uint64
 	}
 	tableTree struct {
-		List     tableList
-		Globs, _ uint32
+		List                     tableList
+		Globs                    uint32
+		Seen, InodeGeneration, _ uint32
 	}
 	tableGlob struct {
 		Next         [256]uint64
 		Stay, Accept uint64
 		Rule, _      uint32
+		List         tableList // of this rule alone
 	}
 	tableRule struct {
 		Access           uint16
@@ -58,8 +60,8 @@ type (
 		_                uint32
 	}
 	tableWho struct {
-		Generation, Who, Kind, _ uint32
-		Value                    [2]uint64
+		Generation, Who uint32
+		Value           [2]uint64
 	}
 )
 
@@ -89,7 +91,8 @@ func (c *Counts) Add(d Counts) {
 
 // What the programs know; guard.h.
 const (
-	listMax    = 256
+	listMax    = 64
+	globsMax   = 256
 	wideMax    = 32
 	maxExcepts = 4
 

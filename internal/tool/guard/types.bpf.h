@@ -73,6 +73,9 @@ struct task_struct___guard {
 #define EPERM 1
 #define ENOENT 2
 #define EACCES 13
+#define EEXIST 17
+#define S_IFMT 0170000
+#define S_IFDIR 0040000
 
 /* iattr.ia_valid */
 #define ATTR_MODE (1 << 0)

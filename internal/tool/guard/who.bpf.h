@@ -5,21 +5,54 @@
 
 #define CGROUP_LEVELS 32
 
-/* Global, and with scalars for arguments: what would be on the stack of who_is multiplied the ways through it by 128. */
+/*
+ * Global functions, with numbers for arguments: a value on the stack of who_is, there or not there, would double the ways
+ * through it.
+ */
 __attribute__((noinline)) int who_has(__u32 generation, __u32 who, __u32 kind, __u64 a, __u64 b)
 {
-	struct guard_who key = {};
+	struct guard_who key;
 
 	key.generation = generation;
-	key.who = who;
-	key.kind = kind;
+	key.who = who << 8 | kind;
 	key.value[0] = a;
 	key.value[1] = b;
 	return bpf_map_lookup_elem(&guard_whos, &key) != 0;
 }
 
+__attribute__((noinline)) int who_exe(__u32 generation, __u32 who)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct inode *exe = BPF_CORE_READ(task, mm, exe_file, f_inode);
+
+	return who_has(generation, who, WHO_EXE, BPF_CORE_READ(exe, i_sb, s_dev), BPF_CORE_READ(exe, i_ino));
+}
+
+__attribute__((noinline)) int who_comm(__u32 generation, __u32 who)
+{
+	__u64 comm[2] = {};
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	return who_has(generation, who, WHO_COMM, comm[0], comm[1]);
+}
+
+__attribute__((noinline)) int who_mntns(__u32 generation, __u32 who)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+	return who_has(generation, who, WHO_MNTNS, BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum), 0);
+}
+
+__attribute__((noinline)) int who_tree(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_lookup_elem(&target_tree, &tgid) || target_inherit(task, tgid);
+}
+
 /* A cgroup is meant with all below it: so any ancestor of the process's own will do. */
-static __always_inline int who_cgroup(__u32 generation, __u32 who)
+__attribute__((noinline)) int who_cgroup(__u32 generation, __u32 who)
 {
 	struct task_struct___guard *task = (struct task_struct___guard *)bpf_get_current_task();
 	struct cgroup *group = BPF_CORE_READ(task, cgroups, dfl_cgrp);
@@ -37,30 +70,21 @@ static __always_inline int who_cgroup(__u32 generation, __u32 who)
 	return 0;
 }
 
-__attribute__((noinline)) int who_is(__u32 who, __u32 mask, __u32 generation)
+static __always_inline bool who_is(__u32 who, __u32 mask, __u32 generation)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct inode *exe = BPF_CORE_READ(task, mm, exe_file, f_inode);
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	__u64 comm[2] = {};
-
-	bpf_get_current_comm(comm, sizeof(comm));
 	if ((mask & WHO_UID) && !who_has(generation, who, WHO_UID, (__u32)bpf_get_current_uid_gid(), 0))
-		return 0;
-	if ((mask & WHO_PID) && !who_has(generation, who, WHO_PID, tgid, 0))
-		return 0;
-	if ((mask & WHO_COMM) && !who_has(generation, who, WHO_COMM, comm[0], comm[1]))
-		return 0;
-	if ((mask & WHO_EXE) &&
-	    !who_has(generation, who, WHO_EXE, BPF_CORE_READ(exe, i_sb, s_dev), BPF_CORE_READ(exe, i_ino)))
-		return 0;
-	if ((mask & WHO_MNTNS) && !who_has(generation, who, WHO_MNTNS, BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum), 0))
-		return 0;
-	if ((mask & WHO_TREE) && !bpf_map_lookup_elem(&target_tree, &tgid) && !target_inherit(task, tgid))
-		return 0;
-	if ((mask & WHO_CGROUP) && !who_cgroup(generation, who))
-		return 0;
-	return 1;
+		return false;
+	if ((mask & WHO_PID) && !who_has(generation, who, WHO_PID, bpf_get_current_pid_tgid() >> 32, 0))
+		return false;
+	if ((mask & WHO_COMM) && !who_comm(generation, who))
+		return false;
+	if ((mask & WHO_EXE) && !who_exe(generation, who))
+		return false;
+	if ((mask & WHO_MNTNS) && !who_mntns(generation, who))
+		return false;
+	if ((mask & WHO_TREE) && !who_tree())
+		return false;
+	return !(mask & WHO_CGROUP) || who_cgroup(generation, who);
 }
 
 #endif

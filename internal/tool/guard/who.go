@@ -28,7 +28,7 @@ func (w *ArmedWho) everybody() bool {
 func (l *loader) putWho(number uint32, w *ArmedWho) (mask uint32, err error) {
 	put := func(kind uint32, a, b uint64) {
 		if err == nil {
-			err = l.put(bpfMapGuardWhos, tableWho{Generation: l.generation, Who: number, Kind: kind, Value: [2]uint64{a, b}}, uint8(1), "processes")
+			err = l.put(bpfMapGuardWhos, tableWho{Generation: l.generation, Who: number<<8 | kind, Value: [2]uint64{a, b}}, uint8(1), "processes")
 		}
 	}
 	if w.Exes != nil {
