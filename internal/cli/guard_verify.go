@@ -82,7 +82,7 @@ The exit status is 0 if all ways to open a file are covered by the best mechanis
 type verifier struct {
 	io      streams
 	survey  *bypass.Survey
-	control []bypass.Result                // what the survey finds without a rule
+	control bypass.Control                 // what the survey finds without a rule
 	access  func(bypass.Meant) rule.Access // what a rule denies
 	weaken  func(*guard.Armed)             // in tests: makes rules worse than they are
 }
@@ -125,7 +125,7 @@ func (v *verifier) run(mechanisms []guard.Mechanism) (*bypass.Report, error) {
 func (v *verifier) free(ctx context.Context) (err error) {
 	if v.control == nil {
 		v.survey.Progress = v.progress("without a rule")
-		v.control, err = v.survey.Run(ctx, bypass.Unguarded, nil)
+		v.control, err = v.survey.Control(ctx)
 	}
 	return err
 }
@@ -134,11 +134,7 @@ func (v *verifier) free(ctx context.Context) (err error) {
 func (v *verifier) under(ctx context.Context, g *guardSession) (*bypass.Column, error) {
 	name := string(g.mechanism)
 	v.survey.Progress = v.progress(name)
-	results, err := v.survey.Run(ctx, v.arm(g), v.control)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return bypass.Compare(name, v.control, results), nil
+	return v.survey.Run(ctx, name, v.arm(g), v.control)
 }
 
 // interrupted says of a run that a signal has ended just that.

@@ -75,7 +75,7 @@ func (r *Report) table(b *bytes.Buffer, columns []*Column) {
 	for i, c := range columns {
 		widths[i] = len(c.Mechanism)
 		for _, w := range Ways() {
-			widths[i] = max(widths[i], len(c.cell(w).String()))
+			widths[i] = max(widths[i], len(c.Cell(w).String()))
 		}
 	}
 	line := func(first string, cells func(i int) string) {
@@ -90,7 +90,7 @@ func (r *Report) table(b *bytes.Buffer, columns []*Column) {
 		b.WriteString(headings[g] + "\n")
 		for _, w := range Ways() {
 			if w.Group == g {
-				line("  "+w.Name, func(i int) string { return columns[i].cell(w).String() })
+				line("  "+w.Name, func(i int) string { return columns[i].Cell(w).String() })
 			}
 		}
 	}
@@ -101,7 +101,7 @@ func (r *Report) gaps(b *bytes.Buffer, columns []*Column) {
 	best := columns[0]
 	any := false
 	for _, w := range Ways() {
-		cell := best.cell(w)
+		cell := best.Cell(w)
 		why := cell.Why
 		switch {
 		case cell.Verdict == Covered || cell.Verdict == NotMeant || cell.Verdict == 0:

@@ -30,6 +30,8 @@ func (v Verdict) String() string { return verdictNames[v] }
 // verdicts but Covered.
 func Judge(control, guarded Result) (v Verdict, why string) {
 	switch control.Outcome {
+	case 0:
+		return Unproven, "it was not tried without a rule"
 	case Outside:
 		return NotMeant, control.Why
 	case Impossible:
@@ -71,9 +73,7 @@ func (r Result) changedByWay() []string {
 
 // Finding is what one try under a mechanism has shown.
 type Finding struct {
-	Way     *Way
-	Shape   Shape
-	Place   string
+	Try
 	Verdict Verdict
 	Why     string
 	Errno   syscall.Errno // of Covered
@@ -96,7 +96,8 @@ type Cell struct {
 	Why     string
 }
 
-func (c *Column) cell(w *Way) (cell Cell) {
+// Cell is what the column says of a way.
+func (c *Column) Cell(w *Way) (cell Cell) {
 	var asked, so []Shape
 	for _, f := range c.Findings {
 		if f.Way != w {
@@ -145,7 +146,7 @@ func (c *Column) Tally(g Group) (covered, late, all int) {
 		if w.Group != g {
 			continue
 		}
-		switch cell := c.cell(w); cell.Verdict {
+		switch cell := c.Cell(w); cell.Verdict {
 		case Covered:
 			covered++
 			all++

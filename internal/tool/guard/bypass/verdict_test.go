@@ -33,6 +33,7 @@ func TestJudge(t *testing.T) {
 		{"no such call", Result{Outcome: Impossible, Why: "no such call"}, Result{}, NotHere, "no such call"},
 		{"refused anyway", Result{Outcome: Refused, Errno: unix.EPERM}, Result{}, NotHere, "it is refused without a rule too: EPERM"},
 		{"killed anyway", Result{Outcome: Killed}, Result{}, NotHere, "the process was killed without a rule too"},
+		{"never compared", Result{}, Result{Way: reader, Outcome: Refused, Errno: unix.EACCES}, Unproven, "it was not tried without a rule"},
 		{"another name", Result{Outcome: Outside, Why: otherName}, Result{}, NotMeant, otherName},
 	} {
 		if v, why := Judge(tc.control, tc.guarded); v != tc.want || why != tc.why {
@@ -104,7 +105,7 @@ func column(mechanism string, verdict func(w *Way, shape Shape) (Verdict, string
 	for _, shape := range Shapes {
 		for _, w := range Ways() {
 			v, why := verdict(w, shape)
-			c.Findings = append(c.Findings, Finding{Way: w, Shape: shape, Place: "memory", Verdict: v, Why: why})
+			c.Findings = append(c.Findings, Finding{Try: Try{w, shape, "memory"}, Verdict: v, Why: why})
 		}
 	}
 	return c
@@ -126,15 +127,15 @@ func TestCell(t *testing.T) {
 		var c Column
 		for _, shape := range Shapes {
 			if v, ok := tc.by[shape]; ok {
-				c.Findings = append(c.Findings, Finding{Way: reader, Shape: shape, Verdict: v})
+				c.Findings = append(c.Findings, Finding{Try: Try{Way: reader, Shape: shape}, Verdict: v})
 			}
 		}
-		if got := c.cell(reader).String(); got != tc.want {
+		if got := c.Cell(reader).String(); got != tc.want {
 			t.Errorf("%v: %q, want %q", tc.by, got, tc.want)
 		}
 	}
-	c := Column{Findings: []Finding{{Way: reader, Verdict: Late}, {Way: reader, Shape: Tree, Verdict: Late, Why: "changed: contents"}}}
-	if got := c.cell(reader).String(); got != "kills late, too late" {
+	c := Column{Findings: []Finding{{Try: Try{Way: reader}, Verdict: Late}, {Try: Try{Way: reader, Shape: Tree}, Verdict: Late, Why: "changed: contents"}}}
+	if got := c.Cell(reader).String(); got != "kills late, too late" {
 		t.Error(got)
 	}
 }
