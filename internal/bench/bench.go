@@ -13,6 +13,7 @@ import (
 	"sonde/internal/bench/measure"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/traced"
+	"sonde/internal/bench/turns"
 	"sonde/internal/bench/workload"
 )
 
@@ -41,17 +42,14 @@ func Full(rounds int) Scale {
 }
 
 // Measure is one of the measures, by its name for -only.
-type Measure struct {
-	Name string
-	Run  func(*Bench, context.Context)
-}
+type Measure = turns.Measure[*Bench]
 
 // Measures lists the measures in the order in which they are run.
 var Measures = []Measure{
-	{"start", (*Bench).start},
-	{"storm", (*Bench).storm},
-	{"cost", (*Bench).cost},
-	{"size", (*Bench).size},
+	{Name: "start", Run: (*Bench).start},
+	{Name: "storm", Run: (*Bench).storm},
+	{Name: "cost", Run: (*Bench).cost},
+	{Name: "size", Run: (*Bench).size},
 }
 
 // patience is how long a tool may take to print its first record. One that compiles C in an emulated machine needs a while.
@@ -72,20 +70,12 @@ func (b *Bench) Run(ctx context.Context, measures []Measure) error {
 	if b.real, err = exec.LookPath("true"); err != nil {
 		return err
 	}
-	for _, m := range measures {
-		m.Run(b, ctx)
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("stopped: %w", err)
-		}
-	}
-	return nil
+	return turns.Take(ctx, b, measures)
 }
 
-// each calls run for every tool, rounds times, tool after tool within a round: what disturbs the machine for a while then
-// disturbs all of them.
+// each calls run for every tool, rounds times, tool after tool within a round.
 func (b *Bench) each(ctx context.Context, what string, rounds int, run func(Tool) error) {
-	for round := range rounds {
-		fmt.Fprintf(b.Log, "%s: round %d of %d\n", what, round+1, rounds)
+	turns.Rounds(ctx, b.Log, what, rounds, func() {
 		for _, tool := range b.Tools {
 			if ctx.Err() != nil {
 				return
@@ -94,7 +84,7 @@ func (b *Bench) each(ctx context.Context, what string, rounds int, run func(Tool
 				b.failed(what, tool, err)
 			}
 		}
-	}
+	})
 }
 
 func (b *Bench) failed(what string, tool Tool, err error) {

@@ -104,7 +104,7 @@ func InGuest(ctx context.Context, keysJSON string, out, log io.Writer) error {
 		Tools: tools, Root: guestPeers, Scale: GuestScale, Log: log,
 		Results: &report.Results{Machine: machine, Columns: Columns(tools, nil), Notes: GuestNotes},
 	}
-	if err := b.Run(ctx, []Measure{{"guest", (*Bench).together}}); err != nil {
+	if err := b.Run(ctx, []Measure{{Name: "guest", Run: (*Bench).together}}); err != nil {
 		return err
 	}
 	return guest.Hand(out, b.Results)

@@ -2,7 +2,6 @@ package open
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"sonde/internal/bench/process"
 	"sonde/internal/bench/reference"
 	"sonde/internal/bench/report"
+	"sonde/internal/bench/turns"
 	"sonde/internal/bench/workload"
 )
 
@@ -31,17 +31,14 @@ type Bench struct {
 }
 
 // Measure is one of the measures, by its name for -only.
-type Measure struct {
-	Name string
-	Run  func(*Bench, context.Context)
-}
+type Measure = turns.Measure[*Bench]
 
 // Measures lists the measures in the order in which they are run.
 var Measures = []Measure{
-	{"open-flood", (*Bench).flood},
-	{"open-small", (*Bench).small},
-	{"open-paced", (*Bench).paced},
-	{"open-start", (*Bench).start},
+	{Name: "open-flood", Run: (*Bench).flood},
+	{Name: "open-small", Run: (*Bench).small},
+	{Name: "open-paced", Run: (*Bench).paced},
+	{Name: "open-start", Run: (*Bench).start},
 }
 
 // Run takes the measures, one after the other. A round that fails is noted in the results and the rest goes on; an error is
@@ -68,25 +65,12 @@ func (b *Bench) Run(ctx context.Context, measures []Measure) (err error) {
 		return err
 	}
 	defer func() { _ = b.caller.Stop() }()
-	for _, m := range measures {
-		m.Run(b, ctx)
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("stopped: %w", err)
-		}
-	}
-	return nil
+	return turns.Take(ctx, b, measures)
 }
 
-// rounds calls run rounds times; within it all tools take their turns, so that what disturbs the machine for a while
-// disturbs all of them.
+// rounds calls run rounds times.
 func (b *Bench) rounds(ctx context.Context, what string, rounds int, run func()) {
-	for round := range rounds {
-		if ctx.Err() != nil {
-			return
-		}
-		fmt.Fprintf(b.Log, "%s: round %d of %d\n", what, round+1, rounds)
-		run()
-	}
+	turns.Rounds(ctx, b.Log, what, rounds, run)
 }
 
 // each calls run for every tool.

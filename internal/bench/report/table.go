@@ -30,6 +30,18 @@ type Table struct {
 	Second string
 }
 
+// IDs are the keys of the rows; an error is a row without a title or with the key of another, whose figures nobody would see.
+func (t Table) IDs() (map[string]bool, error) {
+	ids := map[string]bool{}
+	for _, row := range t.Rows {
+		if ids[row.ID] || row.Title == "" {
+			return nil, fmt.Errorf("row %q: its key is taken or it has no title", row.ID)
+		}
+		ids[row.ID] = true
+	}
+	return ids, nil
+}
+
 // Markdown writes the table: medians, and the range where rounds differ; then the notes and what failed. Rows without
 // any sample are left out; without any row only the failures are left.
 func (t Table) Markdown(r *Results) string {

@@ -148,3 +148,16 @@ func TestMarkdownWithoutReference(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestIDs(t *testing.T) {
+	table, _ := sample()
+	ids, err := table.IDs()
+	if err != nil || len(ids) != len(table.Rows) || !ids["rss"] {
+		t.Errorf("got %v, %v", ids, err)
+	}
+	for _, row := range []Row{{ID: "rss", Title: "again"}, {ID: "untitled"}} {
+		if _, err := (Table{Rows: append(table.Rows, row)}).IDs(); err == nil {
+			t.Errorf("%+v is no error", row)
+		}
+	}
+}

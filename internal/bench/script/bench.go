@@ -2,7 +2,6 @@ package script
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"sonde/internal/bench/process"
 	"sonde/internal/bench/reference"
 	"sonde/internal/bench/report"
+	"sonde/internal/bench/turns"
 	"sonde/internal/bench/workload"
 )
 
@@ -30,19 +30,16 @@ type Bench struct {
 }
 
 // Measure is one of the measures, by its name for -only.
-type Measure struct {
-	Name string
-	Run  func(*Bench, context.Context)
-}
+type Measure = turns.Measure[*Bench]
 
 // Measures lists the measures in the order in which they are run.
 var Measures = []Measure{
-	{"run-cost", (*Bench).cost},
-	{"run-flood", (*Bench).flood},
-	{"run-start", (*Bench).start},
-	{"run-stop", (*Bench).stop},
-	{"run-compile", (*Bench).compile},
-	{"run-dump", (*Bench).dump},
+	{Name: "run-cost", Run: (*Bench).cost},
+	{Name: "run-flood", Run: (*Bench).flood},
+	{Name: "run-start", Run: (*Bench).start},
+	{Name: "run-stop", Run: (*Bench).stop},
+	{Name: "run-compile", Run: (*Bench).compile},
+	{Name: "run-dump", Run: (*Bench).dump},
 }
 
 // Patience with a tool that is to end, and the rest that one gets before it is looked at.
@@ -66,25 +63,12 @@ func (b *Bench) Run(ctx context.Context, measures []Measure) (err error) {
 	}
 	defer func() { _ = b.caller.Stop() }()
 	b.slow = map[string]bool{}
-	for _, m := range measures {
-		m.Run(b, ctx)
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("stopped: %w", err)
-		}
-	}
-	return nil
+	return turns.Take(ctx, b, measures)
 }
 
-// rounds calls run rounds times; within it all tools take their turns, so that what disturbs the machine for a while
-// disturbs all of them.
+// rounds calls run rounds times.
 func (b *Bench) rounds(ctx context.Context, what string, rounds int, run func()) {
-	for round := range rounds {
-		if ctx.Err() != nil {
-			return
-		}
-		fmt.Fprintf(b.Log, "%s: round %d of %d\n", what, round+1, rounds)
-		run()
-	}
+	turns.Rounds(ctx, b.Log, what, rounds, run)
 }
 
 // slow is what is done once only, however many rounds there are: it is no matter of a few per cent then.

@@ -24,6 +24,7 @@ import (
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/script"
+	"sonde/internal/bench/turns"
 	"sonde/internal/bench/workload"
 )
 
@@ -55,8 +56,8 @@ var families = []struct {
 	name     string
 	measures []string
 }{
-	{"run", names(script.Measures, func(m script.Measure) string { return m.Name })},
-	{"open", names(open.Measures, func(m open.Measure) string { return m.Name })},
+	{"run", turns.Names(script.Measures)},
+	{"open", turns.Names(open.Measures)},
 	{"guard", []string{guard.Measure}},
 }
 
@@ -97,7 +98,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	flags.StringVar(&o.readme, "readme", "", "write the table between the markers of this `FILE`")
 	flags.StringVar(&o.json, "json", "", "write all samples to this `FILE`")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds; the short measures take three times as many")
-	measures := append(names(bench.Measures, func(m bench.Measure) string { return m.Name }), inGuest)
+	measures := append(turns.Names(bench.Measures), inGuest)
 	for _, f := range families {
 		measures = append(append(measures, f.name), f.measures...)
 	}

@@ -12,6 +12,7 @@ import (
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/script"
+	"sonde/internal/bench/turns"
 )
 
 // roots makes and mounts the roots of the peers that are asked for, each once.
@@ -39,8 +40,8 @@ func (r *roots) get(ctx context.Context, suite peers.Suite) (peers.Root, error) 
 }
 
 // wanted are the measures that are asked for.
-func wanted[M any](o options, all []M, name func(M) string) []M {
-	return slices.DeleteFunc(slices.Clone(all), func(m M) bool { return !slices.Contains(o.measures, name(m)) })
+func wanted[B any](o options, all []turns.Measure[B]) []turns.Measure[B] {
+	return slices.DeleteFunc(slices.Clone(all), func(m turns.Measure[B]) bool { return !slices.Contains(o.measures, m.Name) })
 }
 
 // sondeKey is what all tables of tools call sonde.
@@ -48,7 +49,7 @@ const sondeKey = "sonde"
 
 // takeExec takes the measures of sonde exec, here and in a guest.
 func takeExec(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
-	measures := wanted(o, bench.Measures, func(m bench.Measure) string { return m.Name })
+	measures := wanted(o, bench.Measures)
 	withGuest := slices.Contains(o.measures, inGuest) && len(bench.Pick(bench.Tools(o.sonde), bench.Guest, o.tools)) > 0
 	if len(measures) == 0 && !withGuest {
 		return block{}, nil
@@ -85,7 +86,7 @@ func takeExec(ctx context.Context, roots *roots, machine string, o options, log 
 
 // takeScripts takes the measures of sonde run.
 func takeScripts(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
-	measures := wanted(o, script.Measures, func(m script.Measure) string { return m.Name })
+	measures := wanted(o, script.Measures)
 	tools := script.Pick(script.Tools(o.sonde), o.tools)
 	if len(measures) == 0 || len(tools) == 0 {
 		return block{}, nil
@@ -114,7 +115,7 @@ func takeScripts(ctx context.Context, roots *roots, machine string, o options, l
 
 // takeOpens takes the measures of sonde open.
 func takeOpens(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
-	measures := wanted(o, open.Measures, func(m open.Measure) string { return m.Name })
+	measures := wanted(o, open.Measures)
 	tools := open.Pick(open.Tools(o.sonde), o.tools)
 	if len(measures) == 0 || len(tools) == 0 {
 		return block{}, nil
