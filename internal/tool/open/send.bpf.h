@@ -36,6 +36,33 @@ static __always_inline void reached_read(struct reached *to, struct file *file)
 	to->mode = BPF_CORE_READ(file, f_mode);
 }
 
+/* The same of an inode. */
+#define INODE_SB_AT bpf_core_field_offset(struct inode, i_sb)
+
+static __always_inline void inode_read(struct file_event *r, __u64 at)
+{
+	struct inode *inode = (struct inode *)at;
+	struct super_block *sb;
+	__u32 links;
+
+	if (bpf_core_field_offset(struct inode, i_ino) == INODE_SB_AT + 24 &&
+	    bpf_core_field_offset(struct inode, i_nlink) == INODE_SB_AT + 32) {
+		__u64 raw[5] = {};
+
+		bpf_probe_read_kernel(raw, sizeof(raw), (void *)at + INODE_SB_AT);
+		sb = (struct super_block *)raw[0];
+		r->ino = raw[3];
+		links = raw[4];
+	} else {
+		sb = BPF_CORE_READ(inode, i_sb);
+		r->ino = BPF_CORE_READ(inode, i_ino);
+		links = BPF_CORE_READ(inode, i_nlink);
+	}
+	r->dev = BPF_CORE_READ(sb, s_dev);
+	if (links == 0)
+		r->marks |= FILE_DELETED;
+}
+
 /* The file behind a descriptor of the current task. */
 static __always_inline struct file *file_of(struct task_struct *task, long fd)
 {
@@ -208,7 +235,6 @@ __attribute__((noinline)) int finish(__u32 slot)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct open_args *a;
 	struct reached f = {};
-	struct inode *inode;
 	struct file *file;
 	__u64 off, id;
 	__u32 put;
@@ -269,11 +295,7 @@ __attribute__((noinline)) int finish(__u32 slot)
 	} else if (!f.inode) {
 		b->r.marks |= FILE_NO_FILE;
 	} else {
-		inode = (struct inode *)f.inode;
-		b->r.ino = BPF_CORE_READ(inode, i_ino);
-		b->r.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-		if (BPF_CORE_READ(inode, i_nlink) == 0)
-			b->r.marks |= FILE_DELETED;
+		inode_read(&b->r, f.inode);
 		if ((f.mode & FMODE_CREATED) || (a->flags & O_TMPFILE_ONLY))
 			b->r.marks |= FILE_CREATED;
 		if (want & WANT_FILE) {
