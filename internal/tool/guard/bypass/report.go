@@ -24,6 +24,9 @@ func (r *Report) Best() *Column {
 	return nil
 }
 
+// groups are all of them, in the order in which they are shown.
+var groups = []Group{Opens, More, Changes, Creates, Held}
+
 var headings = map[Group]string{
 	Opens:   "opening it by another name, or by another call",
 	More:    "opening and running it in further ways",
@@ -86,7 +89,7 @@ func (r *Report) table(b *bytes.Buffer, columns []*Column) {
 		b.WriteString(strings.TrimRight(text, " ") + "\n")
 	}
 	line("WAY", func(i int) string { return strings.ToUpper(columns[i].Mechanism) })
-	for _, g := range []Group{Opens, More, Changes, Creates, Held} {
+	for _, g := range groups {
 		b.WriteString(headings[g] + "\n")
 		for _, w := range Ways() {
 			if w.Group == g {
@@ -124,7 +127,7 @@ func (r *Report) gaps(b *bytes.Buffer, columns []*Column) {
 // sum says in one line how much a mechanism covers.
 func (c *Column) sum() string {
 	var parts []string
-	for _, g := range []Group{Opens, More, Changes, Creates, Held} {
+	for _, g := range groups {
 		covered, late, all := c.Tally(g)
 		if all == 0 {
 			continue
