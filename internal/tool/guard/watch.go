@@ -34,7 +34,10 @@ type Watcher struct {
 	once    sync.Once
 	ended   sync.WaitGroup
 
+	mounts, wake int // the table of mounts, and an eventfd that ends its poll; -1: not watched
+
 	mu     sync.Mutex
+	armed  *Armed
 	dirs   map[int32]*watchedDir // by watch descriptor
 	closed bool
 }
@@ -63,6 +66,7 @@ func Watch(a *Armed, env Env) (*Watcher, error) {
 	w.ended.Add(2)
 	go w.settle()
 	go w.read()
+	w.watchMounts()
 	if err := w.Update(a); err != nil {
 		a.Notes = append(a.Notes, err.Error())
 	}
@@ -80,7 +84,9 @@ func (w *Watcher) Close() (err error) {
 		err = w.inotify.Close()
 		w.closed = true
 		w.mu.Unlock()
+		w.endMounts()
 		w.ended.Wait()
+		w.closeMounts()
 	})
 	return err
 }
@@ -98,6 +104,7 @@ func (w *Watcher) Update(a *Armed) error {
 	if w.closed {
 		return os.ErrClosed
 	}
+	w.armed = a
 	old := w.dirs
 	w.dirs = make(map[int32]*watchedDir)
 	var failed error
@@ -180,13 +187,20 @@ func (w *Watcher) add(walker *walker, dir string, names map[string]Object, all b
 	if file != "" {
 		d.file = file
 	}
-	for name, was := range names {
+	for name := range names {
 		d.names[name] = true
+	}
+	w.compare(walker, fd, dir, names)
+	return nil
+}
+
+// compare tells of names in the directory fd that are not what they were.
+func (w *Watcher) compare(walker *walker, fd int, dir string, names map[string]Object) {
+	for name, was := range names {
 		if is, err := walker.ids.of(fd, name); err == nil && is.Object != was || err != nil && was != (Object{}) {
 			w.tell(path.Join(dir, name))
 		}
 	}
-	return nil
 }
 
 // tell passes on that something changed. One that waits already says enough, but that the rule file did is what people look
