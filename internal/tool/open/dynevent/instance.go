@@ -1,8 +1,6 @@
 package dynevent
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,10 +15,12 @@ import (
 const namePrefix = "sonde_open_"
 
 // newName is a name for an instance and for the group of its events that nobody can foresee.
-func newName() string {
+func newName() (string, error) {
 	var b [8]byte
-	rand.Read(b[:]) //nothing fails
-	return namePrefix + hex.EncodeToString(b[:])
+	if n, err := unix.Getrandom(b[:], 0); err != nil || n != len(b) {
+		return "", fmt.Errorf("a name for an instance: getrandom: %w", err)
+	}
+	return fmt.Sprintf("%s%x", namePrefix, b[:]), nil
 }
 
 // validName says whether a name is one that newName makes.

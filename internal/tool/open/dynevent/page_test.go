@@ -141,8 +141,10 @@ func TestEventsOf(t *testing.T) {
 
 // What is taken away is only ever what newName named: the process that does it takes its orders from its arguments.
 func TestNames(t *testing.T) {
-	if a, b := newName(), newName(); !validName(a) || a == b {
-		t.Errorf("%q, %q", a, b)
+	a, err1 := newName()
+	b, err2 := newName()
+	if err1 != nil || err2 != nil || !validName(a) || !validName(b) || a == b {
+		t.Errorf("%q, %q, %v, %v", a, b, err1, err2)
 	}
 	for _, name := range []string{"", "sonde_open_", "sonde_open_0123456789abcde", "sonde_open_0123456789abcdef0", "sonde_open_0123456789ABCDEF",
 		"sonde_open_../../../../x", "x", "sonde_open_0123456789abcde/"} {

@@ -70,7 +70,10 @@ func (t *Trace) open(opt Options) error {
 	if strings.HasPrefix(dir, "/proc/self/") {
 		return errors.New("tracefs is not mounted; mount it: mount -t tracefs nodev /sys/kernel/tracing")
 	}
-	name := newName()
+	name, err := newName()
+	if err != nil {
+		return err
+	}
 	// First the one who takes it away, then what is to be taken away.
 	t.suffix = strings.TrimPrefix(name, namePrefix)
 	if t.remover, err = startRemover(dir, name); err != nil {
@@ -295,20 +298,19 @@ func (t *Trace) Account() (lost []prog.Count, notes []string, err error) {
 	if full > 0 {
 		notes = append(notes, "what trace_buffer_full counts are events of the kernel, of which an open has several")
 	}
-	if missed > 0 {
-		notes = append(notes, fmt.Sprintf("the kernel left out %d runs of the probes, of whatever process: as many opens may be missing", missed))
-	}
-	if n := t.join.startless; n > 0 {
-		notes = append(notes, fmt.Sprintf("%d opens are shown without their path: they began before the events were on, or their beginning was lost or too long", n))
-	}
-	if n := t.join.unread; n > 0 {
-		notes = append(notes, fmt.Sprintf("the path of %d opens was not in memory when the kernel was asked", n))
-	}
-	if n := t.order.Late(); n > 0 {
-		notes = append(notes, fmt.Sprintf("%d events came too late to be put in order", n))
-	}
-	if n := t.order.Forced(); n > 0 {
-		notes = append(notes, fmt.Sprintf("%d events were taken before older ones were sure to be there: more came at once than can be held", n))
+	for _, note := range []struct {
+		n    uint64
+		text string
+	}{
+		{missed, "runs of the probes that the kernel left out, of whatever process; as many opens may be missing"},
+		{t.join.startless, "opens shown without their path: they began before the events were on, or their beginning was lost or too long"},
+		{t.join.unread, "paths that were not in memory when the kernel was asked"},
+		{t.order.Late(), "events that came too late to be put in order"},
+		{t.order.Forced(), "events taken before older ones were sure to be there: more came at once than can be held"},
+	} {
+		if note.n > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %d", note.text, note.n))
+		}
 	}
 	if t.odd > 0 {
 		notes = append(notes, fmt.Sprintf("%d events could not be read, which is a bug of sonde (%v)", t.odd, t.oddErr))
