@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"sonde/internal/bench/report"
 	"sonde/internal/vmtest"
@@ -31,6 +32,8 @@ type Task struct {
 	Sonde  string        // its path on this machine; it need not be there
 	Files  []vmtest.File // beside sonde
 	Args   []string      // of this same program, in the guest
+	// Timeout is for the whole of it; 0 is vmtest's.
+	Timeout time.Duration
 }
 
 // Take boots a guest and runs the task, which is to call Hand; its log goes on to log.
@@ -54,7 +57,7 @@ func Take(ctx context.Context, t Task, log io.Writer) (*report.Results, error) {
 	}
 	var output bytes.Buffer
 	result, err := vmtest.Boot(ctx, vmtest.Config{
-		Cache: t.Cache, Kernel: t.Kernel, Archives: []string{archive},
+		Cache: t.Cache, Kernel: t.Kernel, Archives: []string{archive}, Timeout: t.Timeout,
 		Jobs: []vmtest.Job{{
 			Job:    wire.Job{Args: append([]string{bench}, t.Args...), Dir: "/"},
 			Output: io.MultiWriter(&output, &progress{to: log}),
