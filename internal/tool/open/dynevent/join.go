@@ -11,6 +11,7 @@ import (
 type call struct {
 	start  uint64
 	cpu    uint16
+	reads  bool // its event has a name to be read
 	named  bool // the kernel has looked for the name
 	inside bool // an open of the kernel's own: it began with the look for the name, and ends when that is found
 	how    fileevent.How
@@ -124,7 +125,7 @@ func (j *joiner) begin(e *event, how fileevent.How, inside bool) *call {
 		c = new(call)
 	}
 	*c = call{
-		start: e.time, cpu: e.cpu, inside: inside, how: how, dirfd: e.dirfd, mode: e.mode, flags: e.flags,
+		start: e.time, reads: e.source.path >= 0, cpu: e.cpu, inside: inside, how: how, dirfd: e.dirfd, mode: e.mode, flags: e.flags,
 		path: append(c.path[:0], e.path...), comm: e.comm,
 	}
 	if !e.known {
@@ -172,7 +173,7 @@ func (j *joiner) end(e *event, c *call, ret int32) error {
 	if j.keep != nil && !j.keep(&ev) {
 		return nil
 	}
-	if ev.Marks&(fileevent.NoPath|fileevent.Untimed) == fileevent.NoPath && c.how != fileevent.ByHandle {
+	if ev.Marks&(fileevent.NoPath|fileevent.Untimed) == fileevent.NoPath && c.reads {
 		j.unread++
 	}
 	j.body = ev.AppendBody(j.body[:0], c.comm, c.path)

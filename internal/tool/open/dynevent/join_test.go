@@ -117,7 +117,7 @@ func TestLay(t *testing.T) {
 
 func TestJoin(t *testing.T) {
 	enter := &layout{part: partEnter, how: uint16(fileevent.ByHook), dirfd: field{size: 4}, mode: field{size: 2}}
-	handle := &layout{part: partEnter, how: uint16(fileevent.ByHandle)}
+	handle := &layout{part: partEnter, how: uint16(fileevent.ByHandle), path: -1}
 	exit := &layout{part: partExit, how: uint16(fileevent.ByHook)}
 	look := &layout{part: partName, dirfd: field{size: 4}, mode: field{size: 2}}
 	opened := &layout{part: partOpened}

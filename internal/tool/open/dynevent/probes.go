@@ -185,9 +185,9 @@ func (i *instance) define(d definition, suffix string) (defined, error) {
 }
 
 // probe makes the events of the first variant that can be had.
-func (i *instance) probe(want Kind, suffix string) (Kind, []defined, error) {
+func (i *instance) probe(variants []variant, suffix string) (Kind, []defined, error) {
 	var why []error
-	for _, v := range want.variants() {
+	for _, v := range variants {
 		all, err := i.defineAll(v.list, suffix)
 		if err == nil {
 			more, err := i.defineAll(lives, suffix)
@@ -199,9 +199,9 @@ func (i *instance) probe(want Kind, suffix string) (Kind, []defined, error) {
 		why = append(why, err)
 	}
 	if noneDynamic(why) {
-		return want, nil, fmt.Errorf("this kernel lets tracefs make neither kprobe events (CONFIG_KPROBE_EVENTS) nor event probes (CONFIG_EPROBE_EVENTS)")
+		return Any, nil, fmt.Errorf("this kernel lets tracefs make neither kprobe events (CONFIG_KPROBE_EVENTS) nor event probes (CONFIG_EPROBE_EVENTS)")
 	}
-	return want, nil, fmt.Errorf("tracefs: no dynamic event that sees opens: %w", why[0])
+	return Any, nil, fmt.Errorf("tracefs: no dynamic event that sees opens: %w", why[0])
 }
 
 // noneDynamic says whether all that was tried is unknown to the kernel.

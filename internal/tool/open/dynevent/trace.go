@@ -24,6 +24,8 @@ type Options struct {
 	Kind        Kind
 	Record      uint16                      // the number of the records it makes (prog.Record.Type)
 	Keep        func(*fileevent.Event) bool // nil: all
+
+	variants []variant // sets of events to be tried; nil: those of Kind
 }
 
 // DefaultBytesPerCPU is a tenth of a second of opens at full speed.
@@ -53,6 +55,9 @@ const (
 	orderBytes = 16 << 20
 )
 
+// hostPIDs is the inode of the first pid namespace (PROC_PID_INIT_INO of linux/proc_ns.h).
+const hostPIDs = 0xeffffffc
+
 // Open makes the instance and the events; nothing is recorded before Start. The caller must Close it.
 func Open(opt Options) (*Trace, error) {
 	t := &Trace{filters: opt.Follows || len(opt.PIDs) > 0}
@@ -69,6 +74,11 @@ func (t *Trace) open(opt Options) error {
 	}
 	if strings.HasPrefix(dir, "/proc/self/") {
 		return errors.New("tracefs is not mounted; mount it: mount -t tracefs nodev /sys/kernel/tracing")
+	}
+	// Events tell of threads by the host's numbers.
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil || st.Ino != hostPIDs {
+		return errors.New("it needs the host's process ids, and this process runs in a pid namespace of its own: run sonde on the host (docker run --pid=host)")
 	}
 	name, err := newName()
 	if err != nil {
@@ -89,7 +99,10 @@ func (t *Trace) open(opt Options) error {
 	if err != nil {
 		return err
 	}
-	if t.kind, t.own, err = t.in.probe(opt.Kind, t.suffix); err != nil {
+	if opt.variants == nil {
+		opt.variants = opt.Kind.variants()
+	}
+	if t.kind, t.own, err = t.in.probe(opt.variants, t.suffix); err != nil {
 		return err
 	}
 	t.byID = make(map[uint16]*layout)
