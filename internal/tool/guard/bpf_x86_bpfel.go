@@ -40,9 +40,13 @@ const (
 	bpfMapTargetTree             = "target_tree"
 	bpfMapUrgent                 = "urgent"
 	bpfProgGuardExit             = "guard_exit"
+	bpfProgGuardFileIoctl        = "guard_file_ioctl"
+	bpfProgGuardFileIoctlCompat  = "guard_file_ioctl_compat"
 	bpfProgGuardFileMprotect     = "guard_file_mprotect"
 	bpfProgGuardFileOpen         = "guard_file_open"
+	bpfProgGuardFileReceive      = "guard_file_receive"
 	bpfProgGuardInodeCreate      = "guard_inode_create"
+	bpfProgGuardInodeFileSetattr = "guard_inode_file_setattr"
 	bpfProgGuardInodeLink        = "guard_inode_link"
 	bpfProgGuardInodeMkdir       = "guard_inode_mkdir"
 	bpfProgGuardInodeMknod       = "guard_inode_mknod"
@@ -132,9 +136,13 @@ type bpfSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
 	GuardExit             *ebpf.ProgramSpec `ebpf:"guard_exit"`
+	GuardFileIoctl        *ebpf.ProgramSpec `ebpf:"guard_file_ioctl"`
+	GuardFileIoctlCompat  *ebpf.ProgramSpec `ebpf:"guard_file_ioctl_compat"`
 	GuardFileMprotect     *ebpf.ProgramSpec `ebpf:"guard_file_mprotect"`
 	GuardFileOpen         *ebpf.ProgramSpec `ebpf:"guard_file_open"`
+	GuardFileReceive      *ebpf.ProgramSpec `ebpf:"guard_file_receive"`
 	GuardInodeCreate      *ebpf.ProgramSpec `ebpf:"guard_inode_create"`
+	GuardInodeFileSetattr *ebpf.ProgramSpec `ebpf:"guard_inode_file_setattr"`
 	GuardInodeLink        *ebpf.ProgramSpec `ebpf:"guard_inode_link"`
 	GuardInodeMkdir       *ebpf.ProgramSpec `ebpf:"guard_inode_mkdir"`
 	GuardInodeMknod       *ebpf.ProgramSpec `ebpf:"guard_inode_mknod"`
@@ -329,9 +337,13 @@ type bpfVariables struct {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
 	GuardExit             *ebpf.Program `ebpf:"guard_exit"`
+	GuardFileIoctl        *ebpf.Program `ebpf:"guard_file_ioctl"`
+	GuardFileIoctlCompat  *ebpf.Program `ebpf:"guard_file_ioctl_compat"`
 	GuardFileMprotect     *ebpf.Program `ebpf:"guard_file_mprotect"`
 	GuardFileOpen         *ebpf.Program `ebpf:"guard_file_open"`
+	GuardFileReceive      *ebpf.Program `ebpf:"guard_file_receive"`
 	GuardInodeCreate      *ebpf.Program `ebpf:"guard_inode_create"`
+	GuardInodeFileSetattr *ebpf.Program `ebpf:"guard_inode_file_setattr"`
 	GuardInodeLink        *ebpf.Program `ebpf:"guard_inode_link"`
 	GuardInodeMkdir       *ebpf.Program `ebpf:"guard_inode_mkdir"`
 	GuardInodeMknod       *ebpf.Program `ebpf:"guard_inode_mknod"`
@@ -352,9 +364,13 @@ type bpfPrograms struct {
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.GuardExit,
+		p.GuardFileIoctl,
+		p.GuardFileIoctlCompat,
 		p.GuardFileMprotect,
 		p.GuardFileOpen,
+		p.GuardFileReceive,
 		p.GuardInodeCreate,
+		p.GuardInodeFileSetattr,
 		p.GuardInodeLink,
 		p.GuardInodeMkdir,
 		p.GuardInodeMknod,

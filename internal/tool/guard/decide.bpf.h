@@ -59,11 +59,6 @@ GLOBAL unsigned int scan(__u32 first, __u32 count, __u32 decided, __u64 ask, __u
 	return decided;
 }
 
-/*
- * Long loops are two loops, the inner one in a global function: the verifier looks at such a function once, so that it looks at
- * 16 and 16 turns in the place of 256.
- */
-
 /* Names are read in pieces: all frames of a chain of calls have 512 bytes together. */
 #define PIECE 64
 #define PIECES 4
@@ -149,7 +144,7 @@ GLOBAL int glob_matches(__u64 dentry, __u32 glob, __u64 ask)
 	return g && (state & g->accept) != 0;
 }
 
-static __always_inline __u32 scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64 dentry)
+GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64 dentry)
 {
 	__u32 at = half_of(ask, guard_lists_half) + index, *glob;
 	struct guard_glob *g;
@@ -168,27 +163,15 @@ static __always_inline __u32 scan_globs_turn(__u32 index, __u32 decided, __u64 a
 	return decided;
 }
 
-GLOBAL unsigned int scan_globs_step(__u32 first, __u32 count, __u32 decided, __u64 ask, __u64 dentry)
-{
-	__u32 i;
-
-	for (i = 0; i < STEP; i++) {
-		if (i >= count)
-			break;
-		decided = scan_globs_turn(first + i, decided, ask, dentry);
-	}
-	return decided;
-}
-
 /* The same for a list of globs: any of them may be the first that matches. */
 GLOBAL unsigned int scan_globs(__u32 first, __u32 count, __u32 decided, __u64 ask, __u64 dentry)
 {
 	__u32 i;
 
-	for (i = 0; i < GLOBS_MAX / STEP; i++) {
-		if (i * STEP >= count)
+	for (i = 0; i < GLOBS_MAX; i++) {
+		if (i >= count)
 			break;
-		decided = scan_globs_step(first + i * STEP, count - i * STEP, decided, ask, dentry);
+		decided = scan_globs_turn(first + i, decided, ask, dentry);
 	}
 	return decided;
 }
@@ -357,7 +340,11 @@ static __always_inline __u64 parent_of(__u64 dentry)
 	return parent;
 }
 
-/* The rules about what is below a directory, and below those above it, STEP of them, but not above the root. */
+/*
+ * The rules about what is below a directory, and below those above it, STEP of them, but not above the root. Long loops
+ * are two loops, the inner one in a global function: the verifier looks at such a function once, so that it looks at 16 and
+ * 16 turns in the place of 256.
+ */
 GLOBAL unsigned int trees_step(__u64 dentry, __u32 dev, __u32 decided, __u64 ask)
 {
 	__u64 up;

@@ -144,6 +144,22 @@ int guard_file_open(void *ctx)
 	return answer(ask_about((__u64)file, access | ASK_FILE));
 }
 
+/* A descriptor of another process, sent by a socket or taken: who opened it may be somebody whom no rule means. */
+SEC("lsm/file_receive")
+int guard_file_receive(void *ctx)
+{
+	struct file___guard *file = (struct file___guard *)arg(ctx, 0);
+	__u32 access = 0, mode = BPF_CORE_READ(file, f_mode);
+
+	if (mode & FMODE_READ)
+		access = ACCESS_READ;
+	if (mode & FMODE_WRITE)
+		access |= ACCESS_WRITE;
+	if (!access)
+		return 0;
+	return answer(ask_about((__u64)file, access | ASK_FILE));
+}
+
 /* Also of descriptors that were opened before there was a rule. */
 SEC("lsm/mmap_file")
 int guard_mmap_file(void *ctx)
@@ -256,8 +272,10 @@ int guard_inode_rename(void *ctx)
 	if (BPF_CORE_READ(to, d_inode))
 		access |= ACCESS_DELETE;
 	error = ask_about((__u64)to, access);
-	if (!error)
+	if (!error) {
 		remember(arg(ctx, 1), 0);
+		remember((__u64)to, 0); /* the two may change places */
+	}
 	return answer(error);
 }
 
@@ -303,6 +321,36 @@ SEC("lsm/inode_remove_acl")
 int guard_inode_remove_acl(void *ctx)
 {
 	return about(arg_remove_acl_dentry ? arg(ctx, 1) : arg(ctx, 0), ACCESS_METADATA);
+}
+
+/* Flags such as those of chattr(1). */
+SEC("lsm/inode_file_setattr")
+int guard_inode_file_setattr(void *ctx)
+{
+	return about(arg(ctx, 0), ACCESS_METADATA);
+}
+
+static __always_inline int about_ioctl(void *ctx)
+{
+	__u32 command = arg(ctx, 1);
+
+	if (command != FS_IOC_SETFLAGS && command != FS_IOC32_SETFLAGS && command != FS_IOC_FSSETXATTR)
+		return 0;
+	return answer(ask_about(arg(ctx, 0), ACCESS_METADATA | ASK_FILE));
+}
+
+/* The same, before 6.17. */
+SEC("lsm/file_ioctl")
+int guard_file_ioctl(void *ctx)
+{
+	return about_ioctl(ctx);
+}
+
+/* The same of 32-bit programs, from 6.8 on; before that they are asked about like others. */
+SEC("lsm/file_ioctl_compat")
+int guard_file_ioctl_compat(void *ctx)
+{
+	return about_ioctl(ctx);
 }
 
 /* A number is given to other processes when its own has ended. */

@@ -67,11 +67,11 @@ struct guard_record {
 };
 
 /* Limits of the tables that the programs know. */
-#define LIST_MAX 64     /* rules about one and the same thing */
-#define GLOBS_MAX 256   /* globs of one directory */
+#define LIST_MAX 32     /* rules about one and the same thing */
+#define GLOBS_MAX 64    /* globs of one directory */
 #define WIDE_MAX 32     /* globs that are not of one directory only */
 #define EXCEPTS_MAX 4
-#define CLIMB_MAX 512   /* directories between a file and the root; each mount on the way may count for STEP of them */
+#define CLIMB_MAX 256   /* directories between a file and the root; each mount on the way may count for STEP of them */
 #define NAME_BYTES 256
 #define LEARNT_LISTS 4
 #define STEP 16         /* turns of an inner loop */

@@ -215,10 +215,12 @@ type hook struct {
 	args     map[string]string // constants of the programs: which argument has that name
 	fixed    []string          // names that arguments must have at their places, "" for any
 	optional bool              // not in every kernel
+	instead  string            // needed only where this hook is not
 }
 
 var hooks = []hook{
 	{program: bpfProgGuardFileOpen, name: "file_open", fixed: []string{"file"}},
+	{program: bpfProgGuardFileReceive, name: "file_receive", fixed: []string{"file"}},
 	{program: bpfProgGuardMmapFile, name: "mmap_file", args: map[string]string{bpfVarArgMmapProt: "prot"}},
 	{program: bpfProgGuardFileMprotect, name: "file_mprotect", fixed: []string{"vma", "reqprot", "prot"}},
 	{program: bpfProgGuardInodeCreate, name: "inode_create", fixed: []string{"dir", "dentry"}},
@@ -234,6 +236,9 @@ var hooks = []hook{
 	{program: bpfProgGuardInodeRemovexattr, name: "inode_removexattr", args: map[string]string{bpfVarArgRemovexattrDentry: "dentry"}},
 	{program: bpfProgGuardInodeSetAcl, name: "inode_set_acl", args: map[string]string{bpfVarArgSetAclDentry: "dentry"}, optional: true},
 	{program: bpfProgGuardInodeRemoveAcl, name: "inode_remove_acl", args: map[string]string{bpfVarArgRemoveAclDentry: "dentry"}, optional: true},
+	{program: bpfProgGuardInodeFileSetattr, name: "inode_file_setattr", fixed: []string{"dentry"}, optional: true},
+	{program: bpfProgGuardFileIoctl, name: "file_ioctl", fixed: []string{"file", "cmd"}, instead: "inode_file_setattr"},
+	{program: bpfProgGuardFileIoctlCompat, name: "file_ioctl_compat", fixed: []string{"file", "cmd"}, instead: "inode_file_setattr", optional: true},
 }
 
 // probesFor gives the programs the type that the mechanism wants, and finds where they find their arguments.
@@ -248,6 +253,10 @@ func probesFor(coll *ebpf.CollectionSpec, opt Options) ([]prog.Probe, map[string
 	}
 	args := make(map[string]uint32)
 	for _, h := range hooks {
+		if _, better := parameters(opt.Types, "security_"+h.instead); h.instead != "" && better {
+			delete(coll.Programs, h.program)
+			continue
+		}
 		function, kind := "security_"+h.name, prog.FmodRet
 		typed, attachType, attachTo := ebpf.Tracing, ebpf.AttachModifyReturn, function
 		switch opt.Mechanism {

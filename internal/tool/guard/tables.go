@@ -91,8 +91,8 @@ func (c *Counts) Add(d Counts) {
 
 // What the programs know; guard.h.
 const (
-	listMax    = 64
-	globsMax   = 256
+	listMax    = 32
+	globsMax   = 64
 	wideMax    = 32
 	maxExcepts = 4
 

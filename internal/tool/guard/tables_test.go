@@ -172,8 +172,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"lists", "more combinations of rules than the 16", Armed{Rules: someRules(8), Objects: map[Object][]int{
 			{1, 1}: many(8), {1, 2}: many(7), {1, 3}: many(6),
 		}}, nil},
-		{"about one thing", "65 rules with conditions of their own are about one thing (r0, r1 and more); at most 64", Armed{
-			Rules: someRules(65), Objects: map[Object][]int{{1, 1}: many(65)},
+		{"about one thing", "33 rules with conditions of their own are about one thing (r0, r1 and more); at most 32", Armed{
+			Rules: someRules(33), Objects: map[Object][]int{{1, 1}: many(33)},
 		}, func(f *fakeTables) { f.words[bpfVarGuardRulesHalf], f.words[bpfVarGuardListsHalf] = 100, 100 }},
 		{"wide globs", "rule r0: more than 32 patterns", Armed{Rules: everybody, Globs: wide}, nil},
 		{"globs", "more than the 40 patterns", Armed{Rules: everybody, Globs: append(inDir, inDir...)}, nil},

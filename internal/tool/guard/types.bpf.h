@@ -77,6 +77,11 @@ struct task_struct___guard {
 #define S_IFMT 0170000
 #define S_IFDIR 0040000
 
+/* What sets flags of an inode; all of them are the same on amd64 and arm64. */
+#define FS_IOC_SETFLAGS 0x40086602
+#define FS_IOC32_SETFLAGS 0x40046602
+#define FS_IOC_FSSETXATTR 0x401c5820
+
 /* iattr.ia_valid */
 #define ATTR_MODE (1 << 0)
 #define ATTR_UID (1 << 1)
