@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -90,8 +91,9 @@ func newHolderSearch(a *Armed, env Env) *holderSearch {
 }
 
 func (s *holderSearch) sorted() []Holder {
-	slices.SortFunc(s.found, func(a, b Holder) int {
-		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.FD, b.FD), cmp.Compare(a.Path, b.Path))
+	sort.Slice(s.found, func(i, j int) bool { // package slices would add its code for this one type
+		a, b := &s.found[i], &s.found[j]
+		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.FD, b.FD), cmp.Compare(a.Path, b.Path)) < 0
 	})
 	return s.found
 }
