@@ -109,3 +109,10 @@ func (x *guardFlags) narrows() bool {
 	return len(t.PIDs)+len(t.Trees)+len(t.Command)+len(t.Cgroups) > 0 || t.User != "" || t.PPID != "" || t.Container != "" ||
 		t.CgroupMap != "" || t.MntnsMap != ""
 }
+
+// commandOnly says whether the run is about COMMAND and its descendants, and nothing else narrows it.
+func (x *guardFlags) commandOnly() bool {
+	all := *x
+	all.target.Command = nil
+	return len(x.target.Command) > 0 && !all.narrows()
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,8 @@ type guardSession struct {
 	session   *attach.Session
 	// generation is that of the last rules that were in the tables; those that come next have the next.
 	generation uint32
+	// admit makes a process of our own one of those whom the programs are about.
+	admit []func(*attach.Session, uint32) error
 	// refused are the better mechanisms, and why each of them does not work here.
 	refused []refusedMechanism
 }
@@ -37,7 +40,11 @@ type refusedMechanism struct {
 // program attaches proves nothing: where BPF LSM is not active, its programs are attached and never asked.
 //
 // The session that has passed goes on: it is loaded once. build makes what is to be loaded.
-func openGuard(ctx context.Context, mechanisms []guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error)) (*guardSession, error) {
+//
+// What is built may be about some processes only; admit must then make the child one of them.
+func openGuard(
+	ctx context.Context, mechanisms []guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error), admit ...func(*attach.Session, uint32) error,
+) (*guardSession, error) {
 	stage, err := bypass.NewStage(bypass.Places()[0].Dir)
 	if err != nil {
 		return nil, err
@@ -45,7 +52,7 @@ func openGuard(ctx context.Context, mechanisms []guard.Mechanism, build func(gua
 	defer stage.Close()
 	var refused []refusedMechanism
 	for _, m := range mechanisms {
-		g, err := tryMechanism(ctx, stage, m, build)
+		g, err := tryMechanism(ctx, stage, m, build, admit)
 		if err == nil {
 			g.refused = refused
 			return g, nil
@@ -75,12 +82,21 @@ func (e *noMechanism) Error() string {
 // close takes guard out of the kernel.
 func (g *guardSession) close() error { return g.session.Close() }
 
-func tryMechanism(ctx context.Context, stage *bypass.Stage, m guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error)) (g *guardSession, err error) {
+func tryMechanism(
+	ctx context.Context, stage *bypass.Stage, m guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error), admit []func(*attach.Session, uint32) error,
+) (g *guardSession, err error) {
+	// Loading all that guards takes its time: what this kernel refuses to the smallest program is not asked of it.
+	switch f := attach.Try(whatItNeeds[m]); {
+	case f.State == kernel.Absent && m == guard.LSM && inactive():
+		return nil, errNeverAsked()
+	case f.State == kernel.Absent:
+		return nil, &lacking{f, errors.New(f.Reason)}
+	}
 	spec, err := build(m)
 	if err != nil {
 		return nil, plainly(m, err)
 	}
-	g = &guardSession{mechanism: m, spec: spec}
+	g = &guardSession{mechanism: m, spec: spec, admit: admit}
 	if g.session, err = attach.Open(spec); err != nil {
 		return nil, plainly(m, err)
 	}
@@ -148,8 +164,7 @@ func (g *guardSession) proven(r bypass.Result, counts guard.Counts) error {
 	asked := counts.Matches > 0
 	switch {
 	case !asked && r.Outcome == bypass.Reached && g.mechanism == guard.LSM:
-		return fmt.Errorf("its programs were attached and never asked, because bpf is not among the active security modules (%s); "+
-			"add it to lsm= on the kernel's command line", strings.Join(kernel.ActiveLSMs(), ","))
+		return errNeverAsked()
 	case !asked && r.Outcome == bypass.Reached:
 		return errors.New("its programs were attached and never asked")
 	case r.Outcome == bypass.Reached:
@@ -162,9 +177,25 @@ func (g *guardSession) proven(r bypass.Result, counts guard.Counts) error {
 	return fmt.Errorf("trying it on a decoy led to something else than was to be expected: %v, after %d questions", r, counts.Matches)
 }
 
+// inactive says whether BPF LSM is known not to be among the active security modules.
+func inactive() bool {
+	active := kernel.ActiveLSMs()
+	return active != nil && !slices.Contains(active, "bpf")
+}
+
+func errNeverAsked() error {
+	return fmt.Errorf("its programs were attached and never asked, because bpf is not among the active security modules (%s); "+
+		"add it to lsm= on the kernel's command line", strings.Join(kernel.ActiveLSMs(), ","))
+}
+
 // armDecoy puts a rule about a decoy in force that means one process of our own, in the place of what was in force.
 // What it returns takes it out again.
 func (g *guardSession) armDecoy(m bypass.Meant, access rule.Access) (*guard.Loaded, func() error, error) {
+	for _, admit := range g.admit {
+		if err := admit(g.session, uint32(m.PID)); err != nil {
+			return nil, nil, err
+		}
+	}
 	armed, err := guard.Arm(decoyRules(m, access), guard.Env{IKnow: true})
 	if err != nil {
 		return nil, nil, fmt.Errorf("a rule for a decoy: %w", err)

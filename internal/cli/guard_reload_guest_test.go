@@ -159,11 +159,13 @@ func TestGuestGuardKilled(t *testing.T) {
 func TestGuestGuardPersist(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	sonde := as(t, "sonde")
-	status := func(args ...string) ran { return runAll(t, exec.Command(sonde, append([]string{"guard", "status"}, args...)...)) }
+	status := func(args ...string) ran {
+		return runAll(t, exec.Command(sonde, append([]string{"guard", "status"}, args...)...))
+	}
 	p := guarding(t, "--persist=web", "deny", path)
 	wantSays(t, p.stderr(t), "persistent as web")
 	wantDo(t, "read", path, eacces)
-	if got := runAll(t, exec.Command(sonde, "guard", "--persist=web", "deny", path)); got.status != exitFailure || !strings.Contains(got.stderr, `a guard "web" already`) {
+	if got := guardToEnd(t, "--persist=web", "deny", path); got.status != exitFailure || !strings.Contains(got.stderr, `a guard "web" already`) {
 		t.Errorf("a second of the same name: %+v", got)
 	}
 	p.signal(t, unix.SIGKILL)

@@ -144,6 +144,10 @@ func (g *guardRun) open() (*prog.Spec, *attach.Session, error) {
 		return guard.Spec(guard.Options{Mechanism: m, Fields: g.keys, RingBytes: g.out.buffer, Sizes: guard.SizesFor(g.armed)})
 	}
 	narrow := g.flags.narrows()
+	var admit []func(*attach.Session, uint32) error
+	if g.flags.commandOnly() {
+		narrow, admit = false, append(admit, admitToTree)
+	}
 	whole := func(m guard.Mechanism) (*prog.Spec, error) {
 		spec, err := build(m)
 		if err == nil && !narrow {
@@ -153,7 +157,7 @@ func (g *guardRun) open() (*prog.Spec, *attach.Session, error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), g.run.endSignals()...)
 	defer stop()
-	proved, err := openGuard(ctx, g.candidates(), whole)
+	proved, err := openGuard(ctx, g.candidates(), whole, admit...)
 	if err != nil {
 		return nil, nil, g.cannot(interrupted(ctx, err))
 	}
@@ -183,6 +187,19 @@ func (g *guardRun) open() (*prog.Spec, *attach.Session, error) {
 		return nil, nil, errors.Join(err, session.Close())
 	}
 	return spec, session, nil
+}
+
+// admitToTree makes the decoy's child one of COMMAND's descendants. It is counted before it is entered, for when it ends the
+// programs count it off.
+func admitToTree(s *attach.Session, pid uint32) error {
+	n, err := s.Word(guard.TreeSeeded)
+	if err == nil {
+		err = s.SetWord(guard.TreeSeeded, n+1)
+	}
+	if err == nil {
+		_, err = s.Add(target.MapTree, pid, uint8(1))
+	}
+	return err
 }
 
 // load writes the rules into the tables, as those that are in force once the guard is armed.
@@ -247,6 +264,10 @@ func (g *guardRun) cannot(err error) error {
 // arm puts the rules in force, once every program is where it belongs.
 func (g *guardRun) arm() (err error) {
 	s := g.run.session
+	// What the decoy's child did is nobody's affair.
+	if err := g.run.skip(); err != nil {
+		return err
+	}
 	if g.source.file != "" {
 		signal.Notify(g.hangup, syscall.SIGHUP)
 	}

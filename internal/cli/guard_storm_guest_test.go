@@ -45,7 +45,7 @@ func TestGuestGuardStorm(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	out := filepath.Join(t.TempDir(), "out")
 	const n = 100_000
-	got := runAll(t, exec.Command(as(t, "sonde"), "guard", "-f", "json", "--fields", "rule,outcome", "-o", out, "deny", path, "--", as(t, "role-opens"), path, fmt.Sprint(n)))
+	got := guardToEnd(t, "-f", "json", "--fields", "rule,outcome", "-o", out, "deny", path, "--", as(t, "role-opens"), path, fmt.Sprint(n))
 	if got.status != 0 || strings.TrimSpace(got.stdout) != "0" {
 		t.Fatalf("%+v", got)
 	}
@@ -164,8 +164,7 @@ func TestGuestGuardUnread(t *testing.T) {
 func TestGuestGuardWeaker(t *testing.T) {
 	needGuard(t)
 	path := fileOf(t, "secret", "text")
-	sonde := as(t, "sonde")
-	got := runAll(t, exec.Command(sonde, "guard", "--mechanism", "kill", "deny", path))
+	got := guardToEnd(t, "--mechanism", "kill", "deny", path)
 	if got.status != exitFailure || !strings.Contains(got.stderr, "--allow-weaker") {
 		t.Errorf("%+v", got)
 	}

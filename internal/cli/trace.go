@@ -55,6 +55,7 @@ type run struct {
 	command *target.Command
 	file    *print.Output
 	tool    tracer
+	reader  *stream.Reader // of Spec.Ring
 	urgent  *stream.Reader // of Spec.Urgent; nil if there is none
 	records uint64         // that came, shown or not
 	seq     *stream.Sequence
@@ -116,6 +117,7 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 	if err != nil {
 		return err
 	}
+	r.reader = reader
 	defer reader.Close()
 	if r.spec.Urgent != "" {
 		if r.urgent, err = stream.NewReader(r.session.Map(r.spec.Urgent)); err != nil {
@@ -418,6 +420,19 @@ func (r *run) take(rec prog.Record) error {
 		r.seq.Add(rec.CPU, rec.Seq)
 	}
 	return r.goOn(r.tool.Record(rec))
+}
+
+// skip takes note of what is in the rings now and shows none of it.
+func (r *run) skip() error {
+	count := func(rec prog.Record) error {
+		r.seq.Add(rec.CPU, rec.Seq)
+		return nil
+	}
+	_, err := r.reader.Drain(count)
+	if err == nil && r.urgent != nil {
+		_, err = r.urgent.Drain(count)
+	}
+	return err
 }
 
 // goOn lets a run that has more to do than to tell go on where its reader has gone.
