@@ -49,13 +49,14 @@ func OpenPinRoot(name string, make bool) (*PinDir, error) {
 	root := &PinDir{fd, top}
 	defer root.Close()
 	d, err := root.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		if !make {
-			return nil, ErrNoPins
-		}
-		if d, err = root.Make(name); errors.Is(err, fs.ErrExist) { // another was faster
-			d, err = root.Open(name)
-		}
+	switch {
+	case !errors.Is(err, fs.ErrNotExist):
+		return d, err
+	case !make:
+		return nil, ErrNoPins
+	}
+	if d, err = root.Make(name); errors.Is(err, fs.ErrExist) { // another was faster
+		return root.Open(name)
 	}
 	return d, err
 }
@@ -123,6 +124,9 @@ func (d *PinDir) Names() ([]string, error) {
 	slices.Sort(names)
 	return names, err
 }
+
+// RemoveEmpty removes the directory itself if nothing is in it any more.
+func (d *PinDir) RemoveEmpty() { _ = unix.Rmdir(d.path) } // ENOTEMPTY is the answer where something is
 
 // Gone says whether the directory has been removed.
 func (d *PinDir) Gone() bool {

@@ -79,6 +79,7 @@ func guardStopCommand(io streams) *cobra.Command {
 				}
 				errs = append(errs, err)
 			}
+			root.RemoveEmpty()
 			return errors.Join(errs...)
 		},
 	}
@@ -129,9 +130,22 @@ type persistent struct {
 }
 
 type persistentRule struct {
-	Name string `json:"rule"`
-	Text string `json:"text"`
-	guard.Counts
+	Name        string `json:"rule"`
+	Text        string `json:"text"`
+	Matches     uint64 `json:"matches"`
+	Denied      uint64 `json:"denied"`
+	Killed      uint64 `json:"killed"`
+	Logged      uint64 `json:"logged"`
+	RateLimited uint64 `json:"rate_limited"`
+	DryRun      uint64 `json:"dry_run"`
+	Allowed     uint64 `json:"allowed"`
+	Unsent      uint64 `json:"unsent"`
+
+	counts guard.Counts
+}
+
+func ruleStatus(name, text string, c guard.Counts) persistentRule {
+	return persistentRule{name, text, c.Matches, c.Denied, c.Killed, c.Logged, c.Limited, c.Dry, c.Allowed, c.Unsent, c}
 }
 
 // persistentGuards finds the guard of that name, or all of them. It is an error that one is not there.
@@ -233,7 +247,7 @@ func (p *persistent) read(own *attach.PinDir, st *guardState) error {
 		if err != nil {
 			return fmt.Errorf("%s: the counters of rule %q: %w", own.Path(), r.Name, err)
 		}
-		p.Rules = append(p.Rules, persistentRule{r.Name, r.Text, counts})
+		p.Rules = append(p.Rules, ruleStatus(r.Name, r.Text, counts))
 	}
 	return nil
 }
@@ -279,7 +293,7 @@ func writeStatus(out io.Writer, all []*persistent) error {
 				quiet++
 				continue
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\n", oneLine(r.Name), oneLine(r.Text), r.Counts)
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", oneLine(r.Name), oneLine(r.Text), r.counts)
 		}
 		if quiet > 0 {
 			fmt.Fprintf(w, "  and %d rules that matched nothing\n", quiet)

@@ -57,6 +57,13 @@ func makePins(name string) (*pinDirs, error) {
 		return nil, fmt.Errorf("--persist: %w", err)
 	}
 	own, err := root.Make(name)
+	if errors.Is(err, fs.ErrNotExist) { // the last guard was just stopped, and the directory of all with it
+		root.Close()
+		if root, err = attach.OpenPinRoot(pinRoot, true); err != nil {
+			return nil, fmt.Errorf("--persist: %w", err)
+		}
+		own, err = root.Make(name)
+	}
 	if errors.Is(err, fs.ErrExist) {
 		err = errors.Join(takenName(root, name), root.Close())
 		return nil, err
@@ -89,6 +96,7 @@ func (p *pinDirs) close() {
 // remove disarms: with the links the programs go.
 func (p *pinDirs) remove() error {
 	err := p.root.RemoveAll(p.name)
+	p.root.RemoveEmpty()
 	if errors.Is(err, fs.ErrNotExist) { // sonde guard stop was faster
 		return nil
 	}
