@@ -185,7 +185,9 @@ func (d *PinDir) pin(name string, fd int) error {
 }
 
 // pinName is a map's name as the bpf file system takes it: without dots.
-func pinName(name string) string { return "map_" + strings.Trim(strings.ReplaceAll(name, ".", "_"), "_") }
+func pinName(name string) string {
+	return "map_" + strings.Trim(strings.ReplaceAll(name, ".", "_"), "_")
+}
 
 // Pin makes these maps, and all that is attached, outlive this process: they stay until the directory is removed, with the
 // programs and what these use. Where it fails, what was pinned so far is for the caller to remove.
