@@ -77,9 +77,8 @@ var left = []string{
 
 // absent are the ways that some kernel of the tests does not have. All others must be possible in all guests.
 var absent = map[string][]string{
-	"file_setattr":    {"5.10", "6.1", "6.12"},
-	"io_uring unlink": {"5.10"},
-	"ioctl of flags":  {"5.10", "6.1"},
+	"file_setattr":   {"5.10", "6.1", "6.12"},
+	"ioctl of flags": {"5.10"},
 }
 
 func TestGuestVerify(t *testing.T) {
