@@ -28,6 +28,6 @@ func notes() []string {
 	return []string{
 		"Medians, [lowest–highest] where rounds differ. A stock Debian kernel in an emulated machine (qemu without KVM), many times slower than a machine: only the ratios mean " +
 			"anything. The rules deny writing, each to a file of its own; other files are opened for reading, in the last kind files of the rule's tree. Figures are 10th percentiles of " +
-			"slices of opens, in CPU time of the thread that makes them. A guard without a rule for the process that opens is about another process.",
+			"slices of opens, in wall time. A guard without a rule for the process that opens is about another process.",
 	}
 }
