@@ -18,6 +18,8 @@ type attachTargets struct {
 	types   func() (*kernel.BTFTypes, error) // the kernel's own; may be called by several goroutines
 	mu      sync.Mutex
 	handles map[string]*btf.Handle // of modules
+
+	described bool // the programs' functions have their types with them
 }
 
 type attachTarget struct {

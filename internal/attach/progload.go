@@ -42,7 +42,15 @@ func loadProgram(name string, spec *ebpf.ProgramSpec, maps map[string]*ebpf.Map,
 		attr.attachBTFID, attr.attachBTFFD = target.id, target.moduleFD
 	}
 	funcs := functionsIn(insns)
-	if len(funcs) > 0 {
+	if targets.described {
+		handle, err := describeTyped(insns, &attr)
+		if err != nil {
+			return nil, fmt.Errorf("program %s: %w", name, err)
+		}
+		if handle != nil {
+			defer handle.Close()
+		}
+	} else if len(funcs) > 0 {
 		fd, info, err := describeFunctions(funcs)
 		if err != nil {
 			return nil, fmt.Errorf("program %s: %w", name, err)

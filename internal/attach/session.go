@@ -60,7 +60,7 @@ func OpenFor(spec *prog.Spec, types *kernel.BTFTypes) (*Session, error) {
 	if spec.Lean {
 		s.coll, s.unloaded, err = loadLean(spec, pinned, s.types)
 	} else {
-		s.coll, err = loadRelocated(spec, pinned)
+		s.coll, err = loadRelocated(spec, pinned, s.types)
 	}
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func OpenFor(spec *prog.Spec, types *kernel.BTFTypes) (*Session, error) {
 }
 
 // loadRelocated loads programs that were compiled elsewhere, for types that this kernel may lay out in another way.
-func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map) (*ebpf.Collection, error) {
+func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map, running func() (*kernel.BTFTypes, error)) (*ebpf.Collection, error) {
 	if err := roomFor(spec); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,11 @@ func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map) (*ebpf.Collecti
 	case err != nil && !errors.Is(err, kernel.ErrNotReduced):
 		return nil, err
 	}
-	coll, err := load(spec.Collection, ebpf.CollectionOptions{
+	coll, err := loadTyped(spec, pinned, types, running)
+	if !errors.Is(err, errNotTyped) {
+		return coll, err
+	}
+	coll, err = load(spec.Collection, ebpf.CollectionOptions{
 		Programs:        ebpf.ProgramOptions{KernelTypes: types},
 		MapReplacements: pinned,
 	})

@@ -431,7 +431,20 @@ func TestGuestLearns(t *testing.T) {
 		if err := reads(write(t, filepath.Join(outside, "stranger"))); err != nil {
 			t.Errorf("a file that never was in the tree: %v", err)
 		}
+		learnt := func() int {
+			keys, err := g.Keys("guard_learnt")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(keys)
+		}
+		if n := learnt(); n != 3 { // file, lone and what was moved
+			t.Errorf("%d files are remembered", n)
+		}
 		g.off(t)
+		if n := learnt(); n != 0 {
+			t.Errorf("%d files are remembered for rules that are gone", n)
+		}
 		if err := reads(early); err != nil {
 			t.Errorf("after other rules were loaded: %v", err)
 		}

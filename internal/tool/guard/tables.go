@@ -2,6 +2,7 @@ package guard
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -139,7 +140,31 @@ func (l *Loaded) Drop(t Tables) ([]Counts, error) {
 	waitForPrograms()
 	counts, err := l.Counts(t)
 	l.clear(t)
-	return counts, err
+	return counts, errors.Join(err, l.forget(t))
+}
+
+// forget takes out what the programs have learnt of these rules. Tables that cannot be listed keep it.
+func (l *Loaded) forget(t Tables) error {
+	listed, ok := t.(interface {
+		Keys(table string) ([][]byte, error)
+	})
+	if !ok {
+		return nil
+	}
+	for _, table := range []string{bpfMapGuardLearnt, bpfMapGuardTrees} {
+		keys, err := listed.Keys(table)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			if len(key) >= 4 && binary.NativeEndian.Uint32(key) == l.Generation {
+				if err := t.Delete(table, key); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // Counts returns the counters, parallel to Rules.
