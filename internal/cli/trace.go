@@ -416,16 +416,21 @@ func (r *run) Record(rec prog.Record) error {
 }
 
 func (r *run) take(rec prog.Record) error {
+	r.count(rec)
+	return r.goOn(r.tool.Record(rec))
+}
+
+// count takes note of a record's number. Those of some programs have none: what they lose, they count.
+func (r *run) count(rec prog.Record) {
 	if rec.Seq != 0 {
 		r.seq.Add(rec.CPU, rec.Seq)
 	}
-	return r.goOn(r.tool.Record(rec))
 }
 
 // skip takes note of what is in the rings now and shows none of it.
 func (r *run) skip() error {
 	count := func(rec prog.Record) error {
-		r.seq.Add(rec.CPU, rec.Seq)
+		r.count(rec)
 		return nil
 	}
 	_, err := r.reader.Drain(count)
