@@ -120,22 +120,3 @@ func paths(list []openRecord) (paths []string) {
 	}
 	return paths
 }
-
-// only returns the one record of a path.
-func (g openRun) only(t *testing.T, path string) *openRecord {
-	t.Helper()
-	var found *openRecord
-	for i := range g.records {
-		if text(g.records[i].Path) != path {
-			continue
-		}
-		if found != nil {
-			t.Fatalf("two records of %q:\n%v\n%v", path, found, &g.records[i])
-		}
-		found = &g.records[i]
-	}
-	if found == nil {
-		t.Fatalf("no record of %q in %d; stderr: %s\n%q", path, len(g.records), g.stderr, paths(g.records))
-	}
-	return found
-}

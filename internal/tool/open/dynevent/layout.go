@@ -50,8 +50,7 @@ type layout struct {
 	how  uint16 // fileevent.How of what begins with it
 	// What is read of it.
 	task, other, dirfd, flags, mode, ret, comm field
-	path                                       int  // where the __data_loc is; -1: none
-	bare                                       bool // it has no path by its nature
+	path                                       int // where the __data_loc is; -1: none
 }
 
 // lay finds the fields in an event's format. wants names them as the event has them; a field that is not there is an error.
