@@ -13,8 +13,8 @@ import (
 
 // uncovered is what a mechanism leaves open, told at the start of each run. sonde guard verify proves it.
 var uncovered = map[guard.Mechanism]string{
-	guard.LSM:      "descriptors that were open before the rules (see --revoke), stat, and root who may load BPF programs",
-	guard.FmodRet:  "descriptors that were open before the rules (see --revoke), stat, and root who may load BPF programs",
+	guard.LSM:      "reads and writes by descriptors from before the rules (see --revoke), stat, mounts over a file, and root who may load BPF programs",
+	guard.FmodRet:  "reads and writes by descriptors from before the rules (see --revoke), stat, mounts over a file, and root who may load BPF programs",
 	guard.Override: "every other way to the file: it goes by the name that the caller gives, and can be got around",
 	guard.Kill:     "the operation itself, which completes: the kill comes late",
 }
