@@ -2,6 +2,8 @@ package guard
 
 import (
 	"encoding/binary"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"sonde/internal/fileevent"
@@ -67,6 +69,29 @@ func TestRowOfWhatIsNotThere(t *testing.T) {
 	}
 	if !row.Values[RowType.Index("ino")].Null || !row.Values[RowType.Index("rule")].Null {
 		t.Error("an inode, or a rule that is not known")
+	}
+}
+
+// Above the root of its file system a path goes on with where that is mounted.
+func TestRowBelowMount(t *testing.T) {
+	table := filepath.Join(t.TempDir(), "mountinfo")
+	if err := os.WriteFile(table, []byte("1 0 8:1 / / rw - ext4 x rw\n2 1 0:30 /part /part rw - tmpfs x rw\n"+
+		"3 1 0:30 / /with\\040blank rw - tmpfs x rw\n4 1 0:30 / /later rw - tmpfs x rw\nnonsense\n5 1 x:y / /z\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rows := newRowMaker(0)
+	rows.mounts.table = table
+	for dev, want := range map[uint32]string{8<<20 | 1: "/etc/shadow", 30: "/with blank/etc/shadow", 31: "/etc/shadow"} {
+		b := body(sampleOwn, "shadow\x00etc\x00/\x00")
+		binary.NativeEndian.PutUint32(b[40:], dev)
+		binary.NativeEndian.PutUint32(b[68:], uint32(fileevent.Walked|fileevent.NoPath|fileevent.Detached))
+		var e Event
+		if err := e.Decode(b); err != nil {
+			t.Fatal(err)
+		}
+		if v := rows.make(&e, "").Values[fFile]; string(v.Bytes) != want {
+			t.Errorf("device %d: %q, want %q", dev, v.Bytes, want)
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ var (
 type rowMaker struct {
 	row    prog.Row
 	file   fileevent.Maker
+	mounts mountNames
 	access [][]byte
 	path   []byte
 }
@@ -50,7 +51,7 @@ type rowMaker struct {
 func newRowMaker(mono2wall int64) *rowMaker {
 	return &rowMaker{
 		row:  prog.Row{Type: RowType, Values: make([]prog.Value, len(RowType.Fields))},
-		file: fileevent.Maker{Mono2Wall: mono2wall},
+		file: fileevent.Maker{Mono2Wall: mono2wall}, mounts: mountNames{table: "/proc/self/mountinfo"},
 	}
 }
 
@@ -58,9 +59,13 @@ var fFile = RowType.Index("file")
 
 func (m *rowMaker) make(e *Event, ruleName string) *prog.Row {
 	m.file.Fill(m.row.Values, &e.Event)
-	if e.Ino == 0 && e.Marks&fileevent.Walked != 0 {
-		// What is to be made is not there yet, and has a name all the same.
-		m.path = e.AppendFile(m.path[:0])
+	if e.Marks&fileevent.Walked != 0 && (e.Ino == 0 || e.Marks&fileevent.Detached != 0) {
+		// What is to be made is not there yet, and has a name all the same; how it goes on above its file system is in no record.
+		m.path = m.path[:0]
+		if e.Marks&(fileevent.Detached|fileevent.FileCut) == fileevent.Detached {
+			m.path = append(m.path, m.mounts.of(e.Dev)...)
+		}
+		m.path = e.AppendFile(m.path)
 		m.row.Values[fFile] = prog.Value{Bytes: m.path}
 	}
 	own := m.row.Values[len(fileevent.Fields):]

@@ -3,6 +3,7 @@ package guard
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 	"runtime"
@@ -71,6 +72,8 @@ func Spec(opt Options) (*prog.Spec, error) {
 	}
 	switch opt.Mechanism {
 	case LSM, FmodRet, Kill:
+	case Override:
+		return nil, errors.New("guard: sonde has no programs yet that deny by override; use lsm, fmod_ret, or kill with --allow-weaker")
 	default:
 		return nil, fmt.Errorf("guard: no mechanism %q", opt.Mechanism)
 	}

@@ -48,6 +48,28 @@ struct {
 #define PATH_SCRATCH scratch
 #include "path.bpf.h"
 
+/*
+ * As path_put, where the mount is not known: up to the root of the file system. Says PATH_DETACHED; user space knows where that is
+ * mounted.
+ */
+GLOBAL int names_put(__u64 dentry, __u32 slot)
+{
+	struct path_walk *w = bpf_map_lookup_elem(&path_walks, &slot);
+	int i, state = PATH_MORE;
+
+	if (!w || !dentry)
+		return PATH_CUT;
+	__builtin_memset(w, 0, sizeof(*w));
+	w->dentry = dentry;
+	w->end = PATH_MAX;
+	for (i = 0; i < PATH_TURNS; i++) {
+		state = path_turns(slot);
+		if (state != PATH_MORE)
+			break;
+	}
+	return (w->off & PATH_LEN) | (state == PATH_NOWHERE ? PATH_DETACHED : PATH_CUT);
+}
+
 static __always_inline __u32 claim(__u32 *key)
 {
 	__u32 cpu = bpf_get_smp_processor_id(), slot;
@@ -129,9 +151,13 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	b->r.error = error;
 	b->r.mechanism = guard_mechanism;
 	if (guard_want & WANT_FILE) {
-		mnt = s.mount ? (__u64)s.mount + bpf_core_field_offset(struct mount, mnt) : 0;
 		f->marks |= FILE_WALKED;
-		len = path_put((__u64)s.dentry, mnt, 0, slot);
+		if (s.mount) {
+			mnt = (__u64)s.mount + bpf_core_field_offset(struct mount, mnt);
+			len = path_put((__u64)s.dentry, mnt, 0, slot);
+		} else {
+			len = names_put((__u64)s.dentry, slot);
+		}
 		if (len & PATH_DETACHED)
 			f->marks |= FILE_DETACHED;
 		if (len & PATH_CUT)
