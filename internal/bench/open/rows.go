@@ -47,6 +47,7 @@ func Notes() []string {
 	return []string{
 		"Medians, [lowest–highest] where rounds differ. Every tool watches one process that opens and closes files in a single thread on one CPU; " +
 			"opensnoop.bt, which takes no process, was given a filter for it, and the one line is `" + oneLiner + "`, which shows neither results nor what was reached. " +
+			"A tool that drops records looks cheaper to the traced program than one that delivers them. " +
 			"An empty program is C that does nothing on the entry and the return of openat, measured in the same round; 10th percentiles and medians are those of slices of " +
 			commas(floodCalls) + " and " + commas(pacedCalls) + " opens. A busy core runs a loop without end. Output goes to a file in memory, at the start to a terminal.",
 	}
