@@ -33,6 +33,15 @@ func mechanismOf(number uint8) Mechanism {
 	return ""
 }
 
+// Missed says what it means when the kernel left out runs of the programs.
+const Missed = "an access may have gone through that a rule forbids; --mechanism lsm has no such gap"
+
+// LeftOut says whether the kernel leaves out runs of this mechanism's programs where it preempts them: while one is preempted on a
+// CPU, other tasks come by there unasked. It counts them (recursion_misses). Programs of LSM hooks always run. Seen on 7.2,
+// where two busy threads on two emulated CPUs came by in one of eight opens; kernels that do not preempt programs
+// (attach.PreemptsRawTracepoints) have no such gap.
+func (m Mechanism) LeftOut() bool { return m == FmodRet }
+
 // Denies says whether the mechanism can make an operation fail.
 func (m Mechanism) Denies() bool { return m != Kill }
 
