@@ -168,7 +168,8 @@ type jsonFinding struct {
 	Why       *string  `json:"why"`
 	Errno     *string  `json:"errno"`
 	Changed   []string `json:"changed"`
-	Tries     int      `json:"tries,omitempty"`
+	Tries     int      `json:"tries,omitempty"` // of a way that is tried again and again
+	Hits      int      `json:"hits,omitempty"`
 }
 
 type jsonSum struct {
@@ -196,7 +197,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 		for _, f := range c.Findings {
 			line := jsonFinding{
 				Type: "guard_verify", Mechanism: c.Mechanism, Way: f.Way.Name, Group: f.Way.Group.String(), Rule: f.Shape.String(),
-				Place: f.Place, Verdict: strings.ToLower(f.Verdict.String()), Why: orNull(f.Why), Changed: f.Changed, Tries: f.Tries,
+				Place: f.Place, Verdict: strings.ToLower(f.Verdict.String()), Why: orNull(f.Why), Changed: f.Changed, Tries: f.Tries, Hits: f.Hits,
 			}
 			if line.Changed == nil {
 				line.Changed = []string{}

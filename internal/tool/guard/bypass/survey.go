@@ -52,7 +52,7 @@ func (s *Survey) Run(ctx context.Context, mechanism string, arm Arm, control Con
 	c := &Column{Mechanism: mechanism}
 	for _, r := range results {
 		v, why := Judge(control[Try{r.Way, r.Shape, r.Place}], r)
-		f := Finding{Try: Try{r.Way, r.Shape, r.Place}, Verdict: v, Why: why, Changed: r.Changed, Tries: r.Tries}
+		f := Finding{Try: Try{r.Way, r.Shape, r.Place}, Verdict: v, Why: why, Changed: r.Changed, Tries: r.Tries, Hits: r.Hits}
 		if v == Covered {
 			f.Errno = r.Errno
 		}

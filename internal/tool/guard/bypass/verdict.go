@@ -47,10 +47,13 @@ func Judge(control, guarded Result) (v Verdict, why string) {
 	}
 	switch guarded.Outcome {
 	case Reached:
-		if guarded.Effect != WasChanged {
-			return NotCovered, guarded.Effect
+		switch {
+		case guarded.Effect == WasChanged:
+			return NotCovered, done
+		case guarded.Tries > 0:
+			return NotCovered, fmt.Sprintf("%s, in %d of %d tries", guarded.Effect, guarded.Hits, guarded.Tries)
 		}
-		return NotCovered, done
+		return NotCovered, guarded.Effect
 	case Killed:
 		return Late, done
 	case Refused:
@@ -78,7 +81,8 @@ type Finding struct {
 	Why     string
 	Errno   syscall.Errno // of Covered
 	Changed []string
-	Tries   int // of a way that is tried again and again
+	// Tries and Hits are those of a way that is tried again and again.
+	Tries, Hits int
 }
 
 // Column is all that is known of one mechanism.

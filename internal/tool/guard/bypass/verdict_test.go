@@ -22,6 +22,8 @@ func TestJudge(t *testing.T) {
 		why              string
 	}{
 		{"read", free, Result{Way: reader, Outcome: Reached, Effect: WasRead}, NotCovered, WasRead},
+		{"read now and then", free, Result{Way: reader, Outcome: Reached, Effect: WasRead, Tries: 40000, Hits: 13}, NotCovered,
+			WasRead + ", in 13 of 40000 tries"},
 		{"refused", free, Result{Way: reader, Outcome: Refused, Errno: unix.EACCES}, Covered, ""},
 		{"refused behind a new link", free, Result{Way: reader, Outcome: Refused, Errno: unix.EACCES, Changed: []string{"links"}}, Covered, ""},
 		{"refused and done", free, Result{Way: changer, Outcome: Refused, Errno: unix.EACCES, Changed: []string{"contents"}}, NotCovered,
