@@ -90,7 +90,7 @@ func (x *openFlags) run(io streams, c *cobra.Command, args []string) error {
 	if err := needProc(); err != nil {
 		return err
 	}
-	if show.TID, err = x.thread(); err != nil {
+	if opt.TID, err = x.thread(); err != nil {
 		return err
 	}
 	opt.Fields = x.gathered(r)
@@ -119,7 +119,6 @@ func (x *openFlags) traceBPF(r *run, opt open.Options, show open.Show) (err erro
 	if opt.Plan, err = open.Choose(hook, openFacts(hook)); err != nil {
 		return err
 	}
-	opt.TID = show.TID // the programs leave the others out
 	if r.spec, err = open.Spec(opt); err != nil {
 		return err
 	}
@@ -161,7 +160,7 @@ func (r *run) openSink(s print.Sink) print.Sink {
 	return s
 }
 
-// thread checks the thread of -t and, where nothing else says whom to trace, has the kernel look at its process only.
+// thread checks the thread of -t and, where nothing else says whom to trace, has its process traced.
 func (x *openFlags) thread() (uint32, error) {
 	if x.tid == "" {
 		return 0, nil

@@ -251,7 +251,7 @@ func TestKernelOpenThread(t *testing.T) {
 	role.say(t, "go")
 	line := strings.Fields(p.line(t))
 	if line[0] != fmt.Sprint(tids[1]) || line[len(line)-1] != file+".1" {
-		t.Errorf("%q", line)
+		t.Errorf("%q, want thread %d of %d", line, tids[1], tids)
 	}
 	if more := p.rest(t); len(more) > 0 || p.wait(t) != 0 {
 		t.Errorf("more: %q; %s", more, p.stderr(t))

@@ -59,7 +59,7 @@ func (x *openFlags) traceDynevents(r *run, f *pflag.FlagSet, opt open.Options, s
 		}
 	}
 	r.stop = e.events.Stop
-	show.Comm, show.Ordered = r.target.MatchComm, true
+	show.Comm, show.Ordered, show.TID = r.target.MatchComm, true, opt.TID
 	return e.trace(func(s print.Sink, mono2wall int64) tracer {
 		show.Sink, show.Mono2Wall = newUnknown(r.openSink(s)), mono2wall
 		return open.NewTracer(show)
