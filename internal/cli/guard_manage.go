@@ -1,13 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -278,7 +278,7 @@ func writeStatus(out io.Writer, all []*persistent) error {
 		_, err := fmt.Fprintln(out, "no persistent guard is in force")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	w := new(bytes.Buffer)
 	for i, g := range all {
 		if i > 0 {
 			fmt.Fprintln(w)
@@ -293,13 +293,14 @@ func writeStatus(out io.Writer, all []*persistent) error {
 				quiet++
 				continue
 			}
-			fmt.Fprintf(w, "  %s\t%s\t%s\n", oneLine(r.Name), oneLine(r.Text), r.counts)
+			fmt.Fprintf(w, "  %s: %s: %s\n", oneLine(r.Name), oneLine(r.Text), r.counts)
 		}
 		if quiet > 0 {
 			fmt.Fprintf(w, "  and %d rules that matched nothing\n", quiet)
 		}
 	}
-	return w.Flush()
+	_, err := w.WriteTo(out)
+	return err
 }
 
 // headline says in a line how it stands with a guard.

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -103,7 +102,7 @@ func Spec(opt Options) (*prog.Spec, error) {
 
 func setConstants(coll *ebpf.CollectionSpec, opt Options, args map[string]uint32) error {
 	var seed [8]byte
-	if _, err := rand.Read(seed[:]); err != nil {
+	if _, err := unix.Getrandom(seed[:], 0); err != nil {
 		return fmt.Errorf("guard: random numbers: %w", err)
 	}
 	constants := map[string]any{

@@ -2,7 +2,6 @@ package bypass
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/base32"
 	"encoding/binary"
 	"errors"
@@ -45,7 +44,7 @@ func newScene(root string) (*scene, error) {
 	s.Other = filepath.Join(s.Side, names[1])
 	s.Spare = spareOf(s.Other)
 	s.secret = make([]byte, secretLen)
-	_, _ = rand.Read(s.secret) // never fails
+	_, _ = unix.Getrandom(s.secret, 0) // never fails
 	for _, dir := range []string{s.Dir, s.Side} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
@@ -60,7 +59,7 @@ func spareOf(other string) string { return other + "-" }
 // randomName is eight letters and digits that nobody can foresee.
 func randomName() string {
 	b := make([]byte, 5)
-	_, _ = rand.Read(b) // never fails
+	_, _ = unix.Getrandom(b, 0) // never fails
 	return strings.ToLower(base32.StdEncoding.EncodeToString(b))
 }
 
