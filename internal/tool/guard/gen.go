@@ -1,3 +1,3 @@
 package guard
 
-//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target amd64,arm64 -no-global-types bpf guard.bpf.c -- -I../../../bpf -Wall -Werror
+//go:generate go tool bpf2go -cc clang-14 -strip ../../../scripts/slim-bpf -target amd64,arm64 -no-global-types bpf guard.bpf.c -- -I../../../bpf -Wall -Werror
