@@ -231,7 +231,7 @@ func TestGuestGuardTwo(t *testing.T) {
 	case head, ok := <-second.lines:
 		if !ok {
 			status := second.wait(t)
-			if status != exitFailure || !strings.Contains(second.stderr(t), "another program") {
+			if status != exitFailure || !strings.Contains(second.stderr(t), "cannot put a program on this function now") {
 				t.Errorf("status %d: %s", status, second.stderr(t))
 			}
 			break
