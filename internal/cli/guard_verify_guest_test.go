@@ -75,6 +75,9 @@ var left = []string{
 	"mount over it", "read", "io_uring read", "sendfile", "splice", "copy_file_range", "mapping", "write", "fallocate",
 }
 
+// leftOn are ways that guard covers on newer kernels only: until 6.4 overlayfs opened the file below itself under the path above.
+var leftOn = map[string][]string{"overlay": {"5.10", "6.1"}}
+
 // absent are the ways that some kernel of the tests does not have. All others must be possible in all guests.
 var absent = map[string][]string{
 	"file_setattr":   {"5.10", "6.1", "6.12"},
@@ -104,7 +107,7 @@ func everyWay(t *testing.T, g *guardSession) {
 		switch {
 		case slices.Contains(absent[w.Name], vmtest.Guest()):
 			want = bypass.NotHere
-		case slices.Contains(left, w.Name):
+		case slices.Contains(left, w.Name) || slices.Contains(leftOn[w.Name], vmtest.Guest()):
 			want = bypass.NotCovered
 		}
 		if cell := c.Cell(w); cell.Verdict != want {
@@ -200,7 +203,7 @@ func TestGuestVerifyKill(t *testing.T) {
 	for _, w := range v.survey.Ways {
 		cell := c.Cell(w)
 		switch {
-		case cell.Verdict == bypass.NotHere || slices.Contains(left, w.Name):
+		case cell.Verdict == bypass.NotHere || cell.Verdict == bypass.NotMeant || slices.Contains(left, w.Name):
 		case cell.Verdict != bypass.Late:
 			t.Errorf("%s: %v (%s), want late", w.Name, cell, cell.Why)
 		case w.Access == "truncate" && cell.Why != "changed: contents":

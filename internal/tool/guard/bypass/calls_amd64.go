@@ -41,7 +41,7 @@ func open32(path string, flags int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Munmap(low)
+	defer func() { _ = unix.Munmap(low) }() // it is there, so that it can be unmapped
 	if copy(low[:len(low)-1], path) < len(path) {
 		return -1, unix.ENAMETOOLONG
 	}

@@ -56,7 +56,7 @@ func ChildMain(args []string) (handled bool, status int) {
 // child is what a way works with.
 type child struct {
 	scene
-	fd, fd2     int // descriptors that prepare left for try
+	fd          int // a descriptor that prepare left for try
 	ring        *ring
 	mem         []byte
 	handle      *unix.FileHandle

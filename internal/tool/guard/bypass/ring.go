@@ -65,7 +65,8 @@ func newRing() (*ring, error) {
 	}
 	// The offsets are the kernel's; a wrong one must not become a wild pointer.
 	inside := func(ring []byte, off uint32) bool { return off%4 == 0 && int(off)+4 <= len(ring) }
-	if err == nil && !(entries > 0 && inside(r.sq, r.sqTail) && inside(r.cq, r.cqHead) && inside(r.cq, r.cqTail)) {
+	sound := entries > 0 && inside(r.sq, r.sqTail) && inside(r.cq, r.cqHead) && inside(r.cq, r.cqTail)
+	if err == nil && !sound {
 		err = errors.New("io_uring: the kernel's offsets lie outside of its rings")
 	}
 	if err != nil {
@@ -90,7 +91,7 @@ func (r *ring) mapped(at int64, size int) ([]byte, error) {
 func (r *ring) close() {
 	for _, b := range [][]byte{r.sq, r.cq, r.sqes} {
 		if b != nil {
-			unix.Munmap(b)
+			_ = unix.Munmap(b) // it is there, so that it can be unmapped
 		}
 	}
 	unix.Close(r.fd)
