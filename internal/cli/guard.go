@@ -33,6 +33,7 @@ With -- COMMAND only that command and its descendants are meant.`,
 		// The flags of rules belong to their place among the words.
 		DisableFlagParsing: true,
 		Args:               cobra.ArbitraryArgs,
+		ValidArgs:          guardActions, // for completion
 		RunE: func(c *cobra.Command, args []string) error {
 			words, err := splitGuardArgs(c.Flags(), args)
 			if err != nil {
