@@ -33,7 +33,9 @@ With -- COMMAND only that command and its descendants are meant.`,
 		// The flags of rules belong to their place among the words.
 		DisableFlagParsing: true,
 		Args:               cobra.ArbitraryArgs,
-		ValidArgs:          guardActions, // for completion
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return guardActions, cobra.ShellCompDirectiveDefault // and files
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			words, err := splitGuardArgs(c.Flags(), args)
 			if err != nil {
