@@ -75,6 +75,19 @@ func guarding(t *testing.T, args ...string) *process {
 	return p
 }
 
+// guardingQuietly is guarding with the records in a file, for there may be very many.
+func guardingQuietly(t *testing.T, args ...string) *process {
+	t.Helper()
+	needGuard(t)
+	p := begin(t, exec.Command(as(t, "sonde"), append([]string{"guard", "-o", filepath.Join(t.TempDir(), "out"), "--fields", "rule"}, args...)...))
+	for until := time.Now().Add(guardStart); !strings.Contains(p.stderr(t), " in force by "); time.Sleep(30 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatalf("not in force after %v: %s", guardStart, p.stderr(t))
+		}
+	}
+	return p
+}
+
 // do has a process of its own do something to a file, and returns its status.
 func do(t *testing.T, deed, path string) int {
 	t.Helper()

@@ -101,8 +101,7 @@ func TestGuestGuardFollowsPaths(t *testing.T) {
 func TestGuestGuardNoGap(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	rules := ruleFile(t, denyFile(path))
-	p := guarding(t, "-o", filepath.Join(t.TempDir(), "out"), "--fields", "rule", "-f", rules)
-	_ = p
+	p := guardingQuietly(t, "-f", rules)
 	tight := begin(t, exec.Command(as(t, "role-steady"), path))
 	for n := 3; n < 10; n++ {
 		replace(t, rules, denyFile(path, fmt.Sprintf("/nowhere/%d", n)))
@@ -136,7 +135,7 @@ func TestGuestGuardFor(t *testing.T) {
 // Beyond --max-denies it is only logged; every match is counted.
 func TestGuestGuardMaxDenies(t *testing.T) {
 	path := fileOf(t, "secret", "")
-	p := guarding(t, "-o", filepath.Join(t.TempDir(), "out"), "--max-denies", "10/s", "deny", path)
+	p := guardingQuietly(t, "--max-denies", "10/s", "deny", path)
 	got := runAll(t, exec.Command(as(t, "role-opens"), path, "2000"))
 	through := atoi(t, strings.TrimSpace(got.stdout))
 	said := p.stop(t)
