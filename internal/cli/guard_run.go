@@ -141,7 +141,9 @@ func (g *guardRun) signals() []os.Signal {
 // open loads what guards by the strongest mechanism that has proved itself.
 func (g *guardRun) open() (*prog.Spec, *attach.Session, error) {
 	build := func(m guard.Mechanism) (*prog.Spec, error) {
-		return guard.Spec(guard.Options{Mechanism: m, Fields: g.keys, RingBytes: g.out.buffer, Sizes: guard.SizesFor(g.armed)})
+		return guard.Spec(guard.Options{
+			Mechanism: m, Fields: g.keys, RingBytes: g.out.buffer, UrgentBytes: max(urgentBytes, g.out.buffer), Sizes: guard.SizesFor(g.armed),
+		})
 	}
 	narrow := g.flags.narrows()
 	var admit []func(*attach.Session, uint32) error
@@ -188,6 +190,9 @@ func (g *guardRun) open() (*prog.Spec, *attach.Session, error) {
 	}
 	return spec, session, nil
 }
+
+// urgentBytes is the size of the ring for denials and kills: some seconds of a storm, while the reader waits for its turn.
+const urgentBytes = 2 << 20
 
 // admitToTree makes the decoy's child one of COMMAND's descendants. It is counted before it is entered, for when it ends the
 // programs count it off.
