@@ -84,12 +84,23 @@ var absent = map[string][]string{
 	"ioctl of flags": {"5.10"},
 }
 
+// The best mechanism is gone through with rules of all shapes; the other, whose hooks run the same programs, with a rule
+// about the file.
 func TestGuestVerify(t *testing.T) {
-	for m, feature := range map[guard.Mechanism]kernel.Feature{guard.LSM: kernel.LSM, guard.FmodRet: kernel.FmodRet} {
-		t.Run(string(m), func(t *testing.T) {
-			vmtest.Need(t, feature)
-			g := guardBy(t, m)
-			t.Run("every way", func(t *testing.T) { everyWay(t, g) })
+	best := true
+	for _, m := range []struct {
+		mechanism guard.Mechanism
+		feature   kernel.Feature
+	}{{guard.LSM, kernel.LSM}, {guard.FmodRet, kernel.FmodRet}} {
+		t.Run(string(m.mechanism), func(t *testing.T) {
+			vmtest.Need(t, m.feature)
+			g := guardBy(t, m.mechanism)
+			if !best {
+				everyWay(t, g, []bypass.Shape{bypass.File}, []bypass.Group{bypass.Opens, bypass.More, bypass.Changes, bypass.Held})
+				return
+			}
+			best = false
+			t.Run("every way", func(t *testing.T) { everyWay(t, g, bypass.Shapes, everyGroup) })
 			t.Run("nothing but that access", func(t *testing.T) { onlyThatAccess(t, g) })
 			t.Run("another access", func(t *testing.T) { anotherAccess(t, g) })
 			t.Run("worse rules", func(t *testing.T) { worseRules(t, g) })
@@ -97,12 +108,13 @@ func TestGuestVerify(t *testing.T) {
 	}
 }
 
-func everyWay(t *testing.T, g *guardSession) {
-	c := verifierOf(t, bypass.Shapes, everyGroup...).column(t, g)
+func everyWay(t *testing.T, g *guardSession, shapes []bypass.Shape, groups []bypass.Group) {
+	v := verifierOf(t, shapes, groups...)
+	c := v.column(t, g)
 	if !c.Enforces() {
 		t.Error("not every way to open a file is covered")
 	}
-	for _, w := range bypass.Ways() {
+	for _, w := range v.survey.Ways {
 		want := bypass.Covered
 		switch {
 		case slices.Contains(absent[w.Name], vmtest.Guest()):
@@ -110,7 +122,11 @@ func everyWay(t *testing.T, g *guardSession) {
 		case slices.Contains(left, w.Name) || slices.Contains(leftOn[w.Name], vmtest.Guest()):
 			want = bypass.NotCovered
 		}
-		if cell := c.Cell(w); cell.Verdict != want {
+		cell := c.Cell(w)
+		if cell.Verdict == bypass.NotMeant && len(shapes) < len(bypass.Shapes) {
+			continue // only a rule of another shape means it
+		}
+		if cell.Verdict != want {
 			t.Errorf("%s: %v (%s), want %v", w.Name, cell, cell.Why, want)
 		}
 	}
