@@ -53,3 +53,43 @@ func TestKernelGuardRefused(t *testing.T) {
 		f.Close()
 	}
 }
+
+// Without hooks and kprobes there are the returns of system calls: opens are told, and who makes them is killed, late.
+func TestKernelGuardByReturns(t *testing.T) {
+	needRoot(t)
+	if attach.Try(kernel.Kprobe).State == kernel.Present {
+		t.Skip("this kernel has kprobes")
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "block_test.c")
+	if err := os.WriteFile(path, []byte("contents\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sonde := as(t, "sonde")
+	records := filepath.Join(dir, "records")
+	for _, tc := range []struct {
+		args, outcome string
+		status        int
+		printed       string
+	}{
+		{"log " + path, "logged", 0, "contents\n"},
+		{"kill block_test.c", "late", 128 + 9, ""},
+		{"--allow-weaker deny " + path, "late", 128 + 9, ""},
+		{"--dry-run kill " + path, "dry-run", 0, "contents\n"},
+	} {
+		args := append([]string{"guard", "--format", "json", "-o", records}, strings.Fields(tc.args)...)
+		got := runAll(t, exec.Command(sonde, append(args, "--", "cat", path)...))
+		if got.status != tc.status || got.stdout != tc.printed {
+			t.Errorf("%s: %+v", tc.args, got)
+		}
+		text, err := os.ReadFile(records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`"outcome":"` + tc.outcome + `"`, `"path":"` + path + `"`, `"file":"` + path + `"`, `"access":["read"]`, `"mechanism":"kill"`} {
+			if strings.Count(string(text), want) != 1 {
+				t.Errorf("%s: want %s once in\n%s", tc.args, want, text)
+			}
+		}
+	}
+}

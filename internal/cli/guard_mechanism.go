@@ -86,7 +86,7 @@ func tryMechanism(
 	ctx context.Context, stage *bypass.Stage, m guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error), admit []func(*attach.Session, uint32) error,
 ) (g *guardSession, err error) {
 	// Loading all that guards takes its time: what this kernel refuses to the smallest program is not asked of it.
-	switch f := attach.Try(whatItNeeds[m]); {
+	switch f := attach.Try(whatItNeeds(m)); {
 	case f.State == kernel.Absent && m == guard.LSM && inactive():
 		return nil, errNeverAsked()
 	case f.State == kernel.Absent:
@@ -116,14 +116,27 @@ func tryMechanism(
 }
 
 // whatItNeeds is what a mechanism needs of the kernel.
-var whatItNeeds = map[guard.Mechanism]kernel.Feature{
-	guard.LSM: kernel.LSM, guard.FmodRet: kernel.FmodRet, guard.Override: kernel.OverrideReturn, guard.Kill: kernel.Kprobe,
+func whatItNeeds(m guard.Mechanism) kernel.Feature {
+	switch m {
+	case guard.LSM:
+		return kernel.LSM
+	case guard.FmodRet:
+		return kernel.FmodRet
+	case guard.Override:
+		return kernel.OverrideReturn
+	}
+	return kernel.RawTracepoint
+}
+
+// byReturns says whether a mechanism has to do with the returns of system calls, because the kernel has no kprobes.
+func byReturns(m guard.Mechanism) bool {
+	return m == guard.Kill && attach.Try(kernel.Kprobe).State != kernel.Present
 }
 
 // plainly says of a mechanism that could not be loaded or attached what this kernel lacks; if that is not the reason, it
 // leaves the error as it is.
 func plainly(m guard.Mechanism, err error) error {
-	if f := attach.Try(whatItNeeds[m]); f.State != kernel.Present && f.Reason != "" {
+	if f := attach.Try(whatItNeeds(m)); f.State != kernel.Present && f.Reason != "" {
 		return &lacking{f, err}
 	}
 	return err

@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +13,7 @@ import (
 
 	"sonde/internal/attach"
 	"sonde/internal/kernel"
+	"sonde/internal/prog"
 	"sonde/internal/tool/guard"
 	"sonde/internal/tool/guard/bypass"
 )
@@ -67,27 +70,59 @@ func TestNoMechanism(t *testing.T) {
 	}
 }
 
-// On a kernel that lets nothing guard, verify says so in plain words, for each mechanism why.
-func TestVerifyWhereNothingGuards(t *testing.T) {
+// On a kernel that lets nothing deny, verify says so in plain words, for each mechanism why.
+func TestVerifyWhereNothingDenies(t *testing.T) {
 	needRoot(t)
-	for _, f := range whatItNeeds {
-		if attach.Try(f).State == kernel.Present {
+	denying := slices.DeleteFunc(guard.Mechanisms(), func(m guard.Mechanism) bool { return !m.Denies() })
+	for _, m := range denying {
+		if f := whatItNeeds(m); attach.Try(f).State == kernel.Present {
 			t.Skipf("this kernel has %s", f)
 		}
 	}
-	cmd := exec.Command(as(t, "sonde"), "guard", "verify")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailure {
-		t.Errorf("%v, want status %d", err, exitFailure)
+	for _, m := range denying {
+		cmd := exec.Command(as(t, "sonde"), "guard", "verify", "--mechanism", string(m))
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailure {
+			t.Errorf("%v, want status %d", err, exitFailure)
+		}
+		lines := strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n")
+		if len(lines) != 2 || !strings.HasPrefix(lines[0], string(m)+": not here: ") || strings.Contains(lines[0], "bug of sonde") || stderr.Len() > 0 {
+			t.Errorf("%s%s", &stdout, &stderr)
+		}
 	}
-	lines := strings.Split(strings.TrimSuffix(stdout.String(), "\n"), "\n")
-	if len(lines) != len(guard.Mechanisms())+1 || lines[len(lines)-1] != "This kernel lets no mechanism guard anything: rules cannot be enforced here." || stderr.Len() > 0 {
-		t.Errorf("%s%s", &stdout, &stderr)
+}
+
+// Without hooks and kprobes a kill still comes: of who opens or executes the file.
+func TestVerifyByReturns(t *testing.T) {
+	needRoot(t)
+	if !byReturns(guard.Kill) {
+		t.Skip("this kernel has kprobes")
 	}
-	for i, m := range guard.Mechanisms() {
-		if !strings.HasPrefix(lines[i], string(m)+": not here: ") || strings.Contains(lines[i], "bug of sonde") {
-			t.Errorf("%q", lines[i])
+	g, err := openGuard(t.Context(), []guard.Mechanism{guard.Kill}, func(m guard.Mechanism) (*prog.Spec, error) {
+		return guard.Spec(guard.Options{Mechanism: m, Returns: true})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	v := newVerifier(streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	v.survey.Shapes = []bypass.Shape{bypass.File}
+	v.survey.Ways = slices.DeleteFunc(slices.Clone(bypass.Ways()), func(w *bypass.Way) bool { return w.Group != bypass.Opens })
+	if err := v.free(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c, err := v.under(t.Context(), g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range v.survey.Ways {
+		want := bypass.Late
+		if strings.HasPrefix(w.Name, "io_uring") {
+			want = bypass.NotCovered
+		}
+		if cell := c.Cell(w); cell.Verdict != want && cell.Verdict != bypass.NotHere {
+			t.Errorf("%s: %v (%s), want %v", w.Name, cell, cell.Why, want)
 		}
 	}
 }

@@ -143,6 +143,7 @@ func (g *guardRun) open() (*prog.Spec, *attach.Session, error) {
 	build := func(m guard.Mechanism) (*prog.Spec, error) {
 		return guard.Spec(guard.Options{
 			Mechanism: m, Fields: g.keys, RingBytes: g.out.buffer, UrgentBytes: max(urgentBytes, g.out.buffer), Sizes: guard.SizesFor(g.armed),
+			Returns: byReturns(m),
 		})
 	}
 	narrow := g.flags.narrows()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"sonde/internal/attach"
 	"sonde/internal/print"
 	"sonde/internal/prog"
 	"sonde/internal/tool/guard"
@@ -17,6 +18,18 @@ var uncovered = map[guard.Mechanism]string{
 	guard.FmodRet:  "reads and writes by descriptors from before the rules (see --revoke), stat, mounts over a file, and root who may load BPF programs",
 	guard.Override: "every other way to the file: it goes by the name that the caller gives, and can be got around",
 	guard.Kill:     "the operation itself, which completes: the kill comes late",
+}
+
+// leftOpen is what a mechanism leaves open on this kernel.
+func leftOpen(m guard.Mechanism) string {
+	switch open := uncovered[m]; {
+	case m.LeftOut() && attach.PreemptsRawTracepoints():
+		return open + ", and accesses on a CPU where a program of guard is being preempted (they are counted; --mechanism lsm has no such gap)"
+	case byReturns(m):
+		return open + ", and all that is not an open by a system call, or an exec: this kernel has no kprobes"
+	default:
+		return open
+	}
 }
 
 // tellStart says what is in force, by what, and what that leaves open.
@@ -38,7 +51,7 @@ func (g *guardRun) tellStart() {
 	if d := g.flags.deadlineTime; d > 0 {
 		by += ", for " + d.String()
 	}
-	g.tell("%s by %s; not covered: %s", what, by, uncovered[g.mechanism])
+	g.tell("%s by %s; not covered: %s", what, by, leftOpen(g.mechanism))
 	if g.pins != nil {
 		g.tell("persistent as %s: it outlives sonde; Ctrl-C, or sonde guard stop %s, disarms it", g.pins.name, g.pins.name)
 	}

@@ -22,7 +22,7 @@ import (
 func guardBy(t *testing.T, m guard.Mechanism) *guardSession {
 	t.Helper()
 	g, err := openGuard(t.Context(), []guard.Mechanism{m}, func(m guard.Mechanism) (*prog.Spec, error) {
-		return guard.Spec(guard.Options{Mechanism: m})
+		return guard.Spec(guard.Options{Mechanism: m, Returns: byReturns(m)})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestGuestVerifyKill(t *testing.T) {
 func TestGuestChoice(t *testing.T) {
 	vmtest.Need(t, kernel.FmodRet)
 	g, err := openGuard(t.Context(), guard.Mechanisms(), func(m guard.Mechanism) (*prog.Spec, error) {
-		return guard.Spec(guard.Options{Mechanism: m})
+		return guard.Spec(guard.Options{Mechanism: m, Returns: byReturns(m)})
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -47,11 +47,11 @@ var commands = []command{
 	{
 		name: "guard",
 		hard: []need{
-			{kernel.LSM, kernel.FmodRet, kernel.OverrideReturn, kernel.Kprobe}, {kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel},
-			{kernel.BTF},
+			{kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel}, {kernel.BTF},
 		},
 		soft: []softNeed{
 			{feature: kernel.LSM, or: kernel.FmodRet, lost: "it can kill, which comes late, and not deny"},
+			{feature: kernel.Kprobe, or: kernel.LSM, lost: "it sees opens and execs only, not what else is done to files"},
 			{feature: kernel.Stats, lost: "the accounting at the end has no kernel cost"},
 			{capability: kernel.CapSysPtrace, lost: "it is not told who holds files already"},
 		},

@@ -39,6 +39,7 @@ const (
 	bpfMapTargetPids             = "target_pids"
 	bpfMapTargetTree             = "target_tree"
 	bpfMapUrgent                 = "urgent"
+	bpfProgGuardExec             = "guard_exec"
 	bpfProgGuardExit             = "guard_exit"
 	bpfProgGuardFileIoctl        = "guard_file_ioctl"
 	bpfProgGuardFileIoctlCompat  = "guard_file_ioctl_compat"
@@ -60,6 +61,7 @@ const (
 	bpfProgGuardInodeSymlink     = "guard_inode_symlink"
 	bpfProgGuardInodeUnlink      = "guard_inode_unlink"
 	bpfProgGuardMmapFile         = "guard_mmap_file"
+	bpfProgGuardSysExit          = "guard_sys_exit"
 	bpfProgTargetExit            = "target_exit"
 	bpfProgTargetFork            = "target_fork"
 	bpfVarArgMmapProt            = "arg_mmap_prot"
@@ -135,6 +137,7 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
+	GuardExec             *ebpf.ProgramSpec `ebpf:"guard_exec"`
 	GuardExit             *ebpf.ProgramSpec `ebpf:"guard_exit"`
 	GuardFileIoctl        *ebpf.ProgramSpec `ebpf:"guard_file_ioctl"`
 	GuardFileIoctlCompat  *ebpf.ProgramSpec `ebpf:"guard_file_ioctl_compat"`
@@ -156,6 +159,7 @@ type bpfProgramSpecs struct {
 	GuardInodeSymlink     *ebpf.ProgramSpec `ebpf:"guard_inode_symlink"`
 	GuardInodeUnlink      *ebpf.ProgramSpec `ebpf:"guard_inode_unlink"`
 	GuardMmapFile         *ebpf.ProgramSpec `ebpf:"guard_mmap_file"`
+	GuardSysExit          *ebpf.ProgramSpec `ebpf:"guard_sys_exit"`
 	TargetExit            *ebpf.ProgramSpec `ebpf:"target_exit"`
 	TargetFork            *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
@@ -336,6 +340,7 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
+	GuardExec             *ebpf.Program `ebpf:"guard_exec"`
 	GuardExit             *ebpf.Program `ebpf:"guard_exit"`
 	GuardFileIoctl        *ebpf.Program `ebpf:"guard_file_ioctl"`
 	GuardFileIoctlCompat  *ebpf.Program `ebpf:"guard_file_ioctl_compat"`
@@ -357,12 +362,14 @@ type bpfPrograms struct {
 	GuardInodeSymlink     *ebpf.Program `ebpf:"guard_inode_symlink"`
 	GuardInodeUnlink      *ebpf.Program `ebpf:"guard_inode_unlink"`
 	GuardMmapFile         *ebpf.Program `ebpf:"guard_mmap_file"`
+	GuardSysExit          *ebpf.Program `ebpf:"guard_sys_exit"`
 	TargetExit            *ebpf.Program `ebpf:"target_exit"`
 	TargetFork            *ebpf.Program `ebpf:"target_fork"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.GuardExec,
 		p.GuardExit,
 		p.GuardFileIoctl,
 		p.GuardFileIoctlCompat,
@@ -384,6 +391,7 @@ func (p *bpfPrograms) Close() error {
 		p.GuardInodeSymlink,
 		p.GuardInodeUnlink,
 		p.GuardMmapFile,
+		p.GuardSysExit,
 		p.TargetExit,
 		p.TargetFork,
 	)

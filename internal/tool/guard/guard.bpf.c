@@ -17,6 +17,7 @@
 #include <bpf/bpf_core_read.h>
 #include "target.bpf.h"
 #include "guard.h"
+#include "caller.bpf.h"
 #include "types.bpf.h"
 #include "tables.bpf.h"
 #include "who.bpf.h"
@@ -121,14 +122,11 @@ static __always_inline int about(__u64 dentry, __u32 access)
 	return answer(ask_about(dentry, access));
 }
 
-SEC("lsm/file_open")
-int guard_file_open(void *ctx)
+/* What an open asks for. */
+static __always_inline __u32 opened_for(struct file___guard *file)
 {
-	struct file___guard *file;
-	__u32 access = 0, mode, flags;
-	file = (struct file___guard *)arg(ctx, 0);
-	mode = BPF_CORE_READ(file, f_mode);
-	flags = BPF_CORE_READ(file, f_flags);
+	__u32 mode = BPF_CORE_READ(file, f_mode), flags = BPF_CORE_READ(file, f_flags), access = 0;
+
 	if (flags & FMODE_EXEC)
 		access = ACCESS_EXEC;
 	else if (mode & FMODE_READ)
@@ -137,11 +135,84 @@ int guard_file_open(void *ctx)
 		access |= ACCESS_WRITE;
 	if (flags & O_TRUNC)
 		access |= ACCESS_TRUNCATE;
-	/* Opened for neither: for ioctl alone. */
-	if (!access)
-		access = ACCESS_READ;
+	/* For neither: for ioctl alone. */
+	return access ? access : ACCESS_READ;
+}
+
+SEC("lsm/file_open")
+int guard_file_open(void *ctx)
+{
+	struct file___guard *file = (struct file___guard *)arg(ctx, 0);
+
 	remember_if_linked((__u64)file);
-	return answer(ask_about((__u64)file, access | ASK_FILE));
+	return answer(ask_about((__u64)file, opened_for(file) | ASK_FILE));
+}
+
+/* The flags of a call of the open family. */
+static __always_inline __u64 call_flags(__u32 how, struct syscall_args *s)
+{
+	struct open_how given = {};
+
+	switch (how) {
+	case BY_OPEN:
+		return s->arg[1];
+	case BY_CREAT:
+		return O_TRUNC;
+	case BY_OPENAT2:
+		bpf_probe_read_user(&given, sizeof(given), (void *)s->arg[2]);
+		return given.flags;
+	}
+	return s->arg[2];
+}
+
+/*
+ * Where there are no hooks and no kprobes: the return of a system call that has opened a file. A kill comes late anyway.
+ * What io_uring opens is not seen, nor what is done without opening. A descriptor of O_PATH is not asked about, as on the hook.
+ */
+SEC("raw_tp/sys_exit")
+int guard_sys_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+	struct syscall_args s = {};
+	struct task_struct *task;
+	struct file *file;
+	long nr, fd = ctx->args[1];
+	__u32 access;
+
+	if (fd < 0)
+		return 0;
+	nr = syscall_number(regs) & ~NR_X32;
+	if (!maybe_open(nr) || !in_force())
+		return 0;
+	task = (struct task_struct *)bpf_get_current_task();
+	if (!open_family(nr, is_compat(task)))
+		return 0;
+	file = file_of(task, fd);
+	if (!file || (BPF_CORE_READ((struct file___guard *)file, f_mode) & FMODE_PATH))
+		return 0;
+	access = opened_for((struct file___guard *)file);
+	/* O_TRUNC is gone from the flags of an open file. */
+	syscall_args(&s, regs, is_compat(task));
+	if (call_flags(open_family(nr, is_compat(task)), &s) & O_TRUNC)
+		access |= ACCESS_TRUNCATE;
+	remember_if_linked((__u64)file);
+	ask_about((__u64)file, access | ASK_FILE);
+	return 0;
+}
+
+/* The same of an exec: its program is in place and has not run yet. */
+SEC("raw_tp/sched_process_exec")
+int guard_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
+	struct file *file;
+
+	if (!in_force())
+		return 0;
+	file = BPF_CORE_READ(bprm, file);
+	if (file)
+		ask_about((__u64)file, ACCESS_EXEC | ASK_FILE);
+	return 0;
 }
 
 /* A descriptor of another process, sent by a socket or taken: who opened it may be somebody whom no rule means. */

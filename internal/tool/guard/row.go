@@ -55,10 +55,12 @@ func newRowMaker(mono2wall int64) *rowMaker {
 	}
 }
 
-var fFile = RowType.Index("file")
+var fFile, fRet = RowType.Index("file"), RowType.Index("ret")
 
 func (m *rowMaker) make(e *Event, ruleName string) *prog.Row {
 	m.file.Fill(m.row.Values, &e.Event)
+	// The hooks are asked before there is a descriptor.
+	m.row.Values[fRet].Null = e.Ret >= 0
 	if e.Marks&fileevent.Walked != 0 && (e.Ino == 0 || e.Marks&fileevent.Detached != 0) {
 		// What is to be made is not there yet, and has a name all the same; how it goes on above its file system is in no record.
 		m.path = m.path[:0]

@@ -24,6 +24,9 @@ type Options struct {
 	UrgentBytes int              // the same for records of denials and kills; 0 is DefaultUrgentBytes
 	Sizes       Sizes            // of the tables; zero values are replaced by the least that SizesFor gives
 	Types       *kernel.BTFTypes // the kernel's, where they have been read already
+	// Returns has Kill look at the returns of system calls, for kernels without kprobes: only what is opened by a system
+	// call of the open family, or executed, is seen.
+	Returns bool
 }
 
 const (
@@ -132,6 +135,7 @@ func setConstants(coll *ebpf.CollectionSpec, opt Options, args map[string]uint32
 const (
 	wantFile = 1 << iota // tell.bpf.h: WANT_FILE
 	wantPComm
+	wantPath
 )
 
 func wanted(fields []string) (want uint32) {
@@ -140,6 +144,9 @@ func wanted(fields []string) (want uint32) {
 	}
 	if fields == nil || slices.Contains(fields, "pcomm") {
 		want |= wantPComm
+	}
+	if fields == nil || slices.ContainsFunc(fields, func(f string) bool { return f == "path" || f == "dirfd" || f == "mode" }) {
+		want |= wantPath
 	}
 	return want
 }
@@ -254,6 +261,14 @@ func probesFor(coll *ebpf.CollectionSpec, opt Options) ([]prog.Probe, map[string
 		raw(bpfProgGuardExit, "sched_process_exit"),
 	}
 	args := make(map[string]uint32)
+	if opt.Mechanism == Kill && opt.Returns {
+		for _, h := range hooks {
+			delete(coll.Programs, h.program)
+		}
+		return append(probes, raw(bpfProgGuardSysExit, "sys_exit"), raw(bpfProgGuardExec, "sched_process_exec")), args, nil
+	}
+	delete(coll.Programs, bpfProgGuardSysExit)
+	delete(coll.Programs, bpfProgGuardExec)
 	for _, h := range hooks {
 		if _, better := parameters(opt.Types, "security_"+h.instead); h.instead != "" && better {
 			delete(coll.Programs, h.program)

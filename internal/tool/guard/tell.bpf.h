@@ -6,6 +6,7 @@
 /* What of a record is worth its work. */
 #define WANT_FILE 1
 #define WANT_PCOMM 2
+#define WANT_PATH 4
 const volatile __u32 guard_want = 0;
 const volatile __u32 guard_mechanism = 0;
 
@@ -20,10 +21,10 @@ struct {
 } urgent SEC(".maps");
 
 #define PATH_SLOTS 4
-#define PATH_DATA (2 * 4352)
+#define PATH_DATA (3 * 4352)
 struct guard_buffer {
 	struct guard_record r;
-	char data[PATH_DATA]; /* twice: the verifier adds the largest offset and the largest length */
+	char data[PATH_DATA]; /* the path as asked, the file; and as much again: the verifier adds the largest offset and the largest length */
 };
 
 struct {
@@ -52,7 +53,7 @@ struct {
  * As path_put, where the mount is not known: up to the root of the file system. Says PATH_DETACHED; user space knows where that is
  * mounted.
  */
-GLOBAL int names_put(__u64 dentry, __u32 slot)
+GLOBAL int names_put(__u64 dentry, __u32 off, __u32 slot)
 {
 	struct path_walk *w = bpf_map_lookup_elem(&path_walks, &slot);
 	int i, state = PATH_MORE;
@@ -61,13 +62,81 @@ GLOBAL int names_put(__u64 dentry, __u32 slot)
 		return PATH_CUT;
 	__builtin_memset(w, 0, sizeof(*w));
 	w->dentry = dentry;
-	w->end = PATH_MAX;
+	w->off = off;
+	w->end = off + PATH_MAX;
 	for (i = 0; i < PATH_TURNS; i++) {
 		state = path_turns(slot);
 		if (state != PATH_MORE)
 			break;
 	}
-	return (w->off & PATH_LEN) | (state == PATH_NOWHERE ? PATH_DETACHED : PATH_CUT);
+	return ((w->off - off) & PATH_LEN) | (state == PATH_NOWHERE ? PATH_DETACHED : PATH_CUT);
+}
+
+/*
+ * What the caller asked for, where the current system call is an open or an exec: its arguments are still in its registers,
+ * and the path in memory, for the kernel has just read it. Returns the bytes of the path.
+ */
+GLOBAL int asked_put(__u32 slot)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct guard_buffer *b = bpf_map_lookup_elem(&scratch, &slot);
+	struct syscall_args s = {};
+	struct open_how how = {};
+	struct file_event *f;
+	struct caller c;
+	__u64 path;
+	long n, nr;
+
+	if (!b)
+		return 0;
+	f = &b->r.f;
+	caller_read(&c, task);
+	if (!c.regs || (!c.family && c.how != BY_EXEC))
+		return 0;
+	f->how = c.how;
+	if (c.compat)
+		f->marks |= FILE_COMPAT;
+	syscall_args(&s, c.regs, c.compat);
+	path = s.arg[1];
+	switch (c.how) {
+	case BY_EXEC:
+		nr = syscall_number(c.regs) & ~NR_X32;
+		if (c.compat ? nr == NR_COMPAT_EXECVE : nr == NR_EXECVE) {
+			path = s.arg[0];
+			break;
+		}
+		f->dirfd = s.arg[0];
+		f->marks &= ~FILE_NO_DIRFD;
+		break;
+	case BY_OPEN:
+		path = s.arg[0];
+		f->mode = s.arg[2];
+		break;
+	case BY_CREAT:
+		path = s.arg[0];
+		f->mode = s.arg[1];
+		break;
+	case BY_HANDLE:
+		return 0;
+	case BY_OPENAT2:
+		bpf_probe_read_user(&how, sizeof(how), (void *)s.arg[2]);
+		f->mode = how.mode;
+		f->dirfd = s.arg[0];
+		f->marks &= ~FILE_NO_DIRFD;
+		break;
+	default:
+		f->mode = s.arg[3];
+		f->dirfd = s.arg[0];
+		f->marks &= ~FILE_NO_DIRFD;
+	}
+	if (c.how != BY_EXEC && (f->flags & (O_CREAT | O_TMPFILE_ONLY)))
+		f->marks &= ~FILE_NO_MODE;
+	n = bpf_probe_read_user_str(b->data, PATH_MAX, (void *)path);
+	if (n <= 0)
+		return 0;
+	f->marks &= ~FILE_NO_PATH;
+	/* A path that the kernel took is shorter than what was read. */
+	return (n - 1) & (PATH_MAX - 1);
 }
 
 static __always_inline __u32 claim(__u32 *key)
@@ -103,7 +172,7 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	struct file_event *f;
 	struct inode *inode;
 	__u64 size, mnt;
-	int len = 0;
+	int len = 0, path = 0;
 
 	if (!b)
 		return -1;
@@ -150,13 +219,17 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	b->r.access = what >> 16;
 	b->r.error = error;
 	b->r.mechanism = guard_mechanism;
+	if ((guard_want & WANT_PATH) && (ask & ASK_FILE)) {
+		path = asked_put(slot) & (PATH_MAX - 1);
+		f->path_len = path;
+	}
 	if (guard_want & WANT_FILE) {
 		f->marks |= FILE_WALKED;
 		if (s.mount) {
 			mnt = (__u64)s.mount + bpf_core_field_offset(struct mount, mnt);
-			len = path_put((__u64)s.dentry, mnt, 0, slot);
+			len = path_put((__u64)s.dentry, mnt, path, slot);
 		} else {
-			len = names_put((__u64)s.dentry, slot);
+			len = names_put((__u64)s.dentry, path, slot);
 		}
 		if (len & PATH_DETACHED)
 			f->marks |= FILE_DETACHED;
@@ -165,12 +238,12 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 		len &= PATH_LEN;
 		f->file_len = len;
 	}
-	size = sizeof(b->r) + len;
+	size = sizeof(b->r) + path + len;
 	f->h.size = size;
 	/* Checked here, behind the calls: before 5.16 the verifier forgets the bounds of a number that is spilled. */
 	barrier_var(size);
-	if (size > sizeof(b->r) + PATH_ROOM)
-		size = sizeof(b->r) + PATH_ROOM;
+	if (size > sizeof(b->r) + 2 * PATH_ROOM)
+		size = sizeof(b->r) + 2 * PATH_ROOM;
 	if (outcome == OUTCOME_DENIED || outcome == OUTCOME_KILLED || outcome == OUTCOME_LATE)
 		return bpf_ringbuf_output(&urgent, b, size, 0);
 	return bpf_ringbuf_output(&records, b, size, 0);

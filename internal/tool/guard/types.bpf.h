@@ -60,6 +60,7 @@ struct task_struct___guard {
 #define FMODE_READ 1
 #define FMODE_WRITE 2
 #define FMODE_EXEC 0x20      /* in f_flags and in f_mode */
+#define FMODE_PATH 0x4000
 #define FMODE_CREATED 0x100000
 #define PROT_READ 1
 #define PROT_WRITE 2

@@ -24,7 +24,7 @@
 #define TARGET_LEAVES_SELF
 #include "target.bpf.h"
 #include "open.h"
-#include "syscall.bpf.h"
+#include "opencall.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 

@@ -63,18 +63,6 @@ static __always_inline void inode_read(struct file_event *r, __u64 at)
 		r->marks |= FILE_DELETED;
 }
 
-/* The file behind a descriptor of the current task. */
-static __always_inline struct file *file_of(struct task_struct *task, long fd)
-{
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file *file = 0;
-
-	if (fd < 0 || fd >= BPF_CORE_READ(table, max_fds))
-		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
-	return file;
-}
-
 /* Flags and mode of openat2 are in the caller's memory, or where the kernel has copied them to. */
 static __always_inline void how_read(struct open_args *a)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* For what the current task is in the kernel. */
-#ifndef SONDE_OPEN_CALLER_BPF_H
-#define SONDE_OPEN_CALLER_BPF_H
+#ifndef SONDE_CALLER_BPF_H
+#define SONDE_CALLER_BPF_H
+
+#include "opencall.bpf.h"
 
 #define PF_IO_WORKER 0x10
-#define PF_KTHREAD 0x00200000
+#define PF_KTHREAD 0x200000
 #define THREAD_SIZE 16384
 
 enum bpf_func_id { BPF_FUNC_task_pt_regs = 175 };
@@ -26,7 +28,7 @@ struct caller {
 };
 
 /* What the current task opens a file for. */
-SHARED void caller_read(struct caller *c, struct task_struct *task)
+static __attribute__((noinline)) void caller_read(struct caller *c, struct task_struct *task)
 {
 	__u32 flags = BPF_CORE_READ(task, flags);
 	long nr;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The open family on each architecture: numbers, where arguments are, and 32-bit tasks. */
-#ifndef SONDE_OPEN_SYSCALL_BPF_H
-#define SONDE_OPEN_SYSCALL_BPF_H
+/* The open family on each architecture: numbers, where arguments are, 32-bit tasks, and what a descriptor stands for. */
+#ifndef SONDE_OPENCALL_BPF_H
+#define SONDE_OPENCALL_BPF_H
 
 #if defined(__TARGET_ARCH_x86)
 #define NR_OPEN 2
@@ -130,6 +130,18 @@ static __always_inline void syscall_args(struct syscall_args *to, struct pt_regs
 	to->arg[2] = r[1];
 	to->arg[3] = r[2];
 #endif
+}
+
+/* The file behind a descriptor of the current task. */
+static __always_inline struct file *file_of(struct task_struct *task, long fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file *file = 0;
+
+	if (fd < 0 || fd >= BPF_CORE_READ(table, max_fds))
+		return 0;
+	bpf_probe_read_kernel(&file, sizeof(file), BPF_CORE_READ(table, fd) + fd);
+	return file;
 }
 
 #endif
