@@ -54,6 +54,7 @@ func Arm(set *rule.Set, env Env) (*Armed, error) {
 		},
 		watch: make(map[string]map[string]Object),
 		globs: make(map[GlobAt]bool),
+		wide:  make(map[wideGlob]bool),
 	}
 	a.findVital()
 	for i := range set.Rules {
@@ -80,7 +81,8 @@ type armer struct {
 	watch    map[string]map[string]Object // WatchFor; nil: all names
 	vital    []vital
 	globs    map[GlobAt]bool
-	wide     int // of the globs, those of more than one directory
+	wide     map[wideGlob]bool // of the globs, those of more than one directory
+	mounts   *mountTable       // nil: not needed yet
 
 	// Of the rule at hand.
 	index   int
@@ -217,6 +219,7 @@ func (a *armer) tree(d dir) {
 	a.addTree(d.obj.Object, d.path)
 	if !a.harmful() {
 		a.hardLinks(d)
+		a.mountedTree(d)
 	}
 }
 
@@ -284,8 +287,13 @@ func (a *armer) addGlob(g GlobAt) {
 	if !g.Below && g.Dir != (Object{}) {
 		return
 	}
-	if a.wide++; a.wide == maxWideGlobs+1 {
-		a.problem(a.pattern.Pos, fmt.Sprintf("%q is glob number %d that is not of one directory", a.pattern.Path, a.wide),
+	wide := wideGlob{g.Pattern, g.Rule, g.Dir == Object{}}
+	if a.wide[wide] {
+		return
+	}
+	a.wide[wide] = true
+	if n := len(a.wide); n == maxWideGlobs+1 {
+		a.problem(a.pattern.Pos, fmt.Sprintf("%q is glob number %d that is not of one directory", a.pattern.Path, n),
 			fmt.Sprintf("at most %d; write directories, trees or names without * instead", maxWideGlobs))
 	}
 }

@@ -37,6 +37,7 @@ type Armed struct {
 	// is not in it is watched for all names.
 	WatchFor map[string]map[string]Object
 	File     string // the rule file's absolute path; "" for a command line
+	mounts   []mountTop
 }
 
 // ArmedRule is a rule as the kernel decides it.

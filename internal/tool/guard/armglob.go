@@ -139,6 +139,7 @@ func (x *expansion) below(d dir, rest []string, depth int) {
 	case 1:
 		x.addGlob(GlobAt{Dir: d.obj.Object, Below: true, Pattern: rest[0], Rule: x.index})
 		x.everyDir(d, depth, func(sub dir, _ int) { x.objects(sub, rest[0]) })
+		x.mountedGlob(d, rest[0])
 	default:
 		x.note("%s: directories made later below %s are taken up a moment after they are made", x.pattern.Path, d.path)
 		x.everyDir(d, depth, func(sub dir, depth int) {
@@ -218,9 +219,6 @@ func (a *armer) hardLinks(top dir) {
 	if s.cut {
 		a.note("%s is larger than is searched for hard links (%d names, %d directories deep, %d files): of the rest those from outside are met only once they were used from inside", top.path, maxSeen, maxDepth, maxMatches)
 	}
-	if s.mounts > 0 {
-		a.note("%s has other file systems mounted in it: they are covered, but were not searched for hard links from outside of it", top.path)
-	}
 }
 
 // linkSearch counts the names in a tree of files that have more than one.
@@ -230,7 +228,6 @@ type linkSearch struct {
 	inside map[Object]uint32 // names still to be found
 	names  map[Object]string
 	seen   int
-	mounts int
 	cut    bool
 }
 
@@ -246,9 +243,7 @@ func (s *linkSearch) search(d dir, depth int) {
 		}
 		if entry.maybeDir() {
 			s.enter(d, entry.name, func(sub dir) {
-				if sub.obj.Dev != s.device {
-					s.mounts++
-				} else {
+				if sub.obj.Dev == s.device {
 					s.search(sub, depth+1)
 				}
 			})

@@ -122,6 +122,7 @@ func (w *Watcher) Update(a *Armed) error {
 	for _, dir := range a.Watch {
 		keep(w.add(walker, dir, a.WatchFor[dir], a.WatchFor[dir] == nil, ""))
 	}
+	w.compareMounts()
 	if others > 0 {
 		failed = fmt.Errorf("%w (and %d others)", failed, others)
 	}

@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"cmp"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -74,5 +76,23 @@ func (w *Watcher) recheck() {
 		}
 		w.compare(walker, fd, dir, names)
 		unix.Close(fd)
+	}
+	w.compareMounts()
+}
+
+// compareMounts tells of mounts below trees that are not those that were armed.
+func (w *Watcher) compareMounts() {
+	if len(w.armed.mounts) == 0 {
+		return
+	}
+	table, err := readMountTable(w.env.Proc)
+	if err != nil {
+		return
+	}
+	for _, top := range w.armed.mounts {
+		if point, changed := table.changed(top); changed {
+			w.tell(cmp.Or(point, "what was mounted below "+top.place.path))
+			return
+		}
 	}
 }
