@@ -100,8 +100,11 @@ func TestGuestArmMounts(t *testing.T) {
 	}
 	tree, err := Arm(parse(t, "deny "+root+"/t"), Env{})
 	must(t, err)
-	if !strings.Contains(strings.Join(tree.Notes, "\n"), "/t has other file systems mounted in it") {
+	if !strings.Contains(strings.Join(tree.Notes, "\n"), "/t has file systems or directories mounted in it ("+root+"/t/m)") {
 		t.Errorf("notes: %q", tree.Notes)
+	}
+	if tree.Trees[lockedAs(t, root+"/t/m")] == nil {
+		t.Errorf("armed are %v", tree.Trees)
 	}
 	// The files of that mount are found below it.
 	must(t, os.WriteFile(root+"/t/m/f", nil, 0o644))
