@@ -284,7 +284,7 @@ func ruleFile(t *testing.T, text string) string {
 // Rules that are about some processes only.
 func TestGuestGuardWho(t *testing.T) {
 	path := fileOf(t, "secret", "")
-	me := as(t, "role-do")
+	sonde, me := as(t, "sonde"), as(t, "role-do")
 	self, err := filepath.EvalSymlinks(me)
 	if err != nil {
 		t.Fatal(err)
@@ -309,6 +309,7 @@ func TestGuestGuardWho(t *testing.T) {
 		{"another exe", "    who: {exe: /bin/busybox}\n", 0, 0},
 		{"except exe", "    except: {exe: " + self + "}\n", 0, 0},
 		{"comm", "    who: {comm: role-do}\n", eacces, eacces},
+		{"another comm", "    who: {comm: role-d}\n", 0, 0},
 		{"first of all that is said", "    who: {comm: role-do, uid: 0}\n", eacces, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -325,29 +326,49 @@ func TestGuestGuardWho(t *testing.T) {
 	}
 	t.Run("cgroup", func(t *testing.T) {
 		group := "/sys/fs/cgroup/sonde-guard-test"
-		below := group + "/below"
-		if err := os.MkdirAll(below, 0o755); err != nil {
-			t.Fatal(err)
+		below, other := group+"/below/that", group+"-other"
+		for _, dir := range []string{below, other} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
 		}
 		defer func() {
-			for _, dir := range []string{below, group} {
+			for _, dir := range []string{below, filepath.Dir(below), group, other} {
 				waitFor(t, "the group to be empty", func() bool { return os.Remove(dir) == nil })
 			}
 		}()
 		p := guarding(t, "-f", ruleFile(t, "rules:\n  - action: deny\n    files: "+path+"\n    who: {cgroup: /sonde-guard-test}\n"))
 		wantDo(t, "read", path, 0)
-		script := fmt.Sprintf("echo $$ > %s/cgroup.procs; exec %s read %s", below, me, path)
-		if got := runAll(t, exec.Command("/bin/sh", "-c", script)); got.status != eacces {
-			t.Errorf("inside: %+v", got)
+		for dir, want := range map[string]int{group: eacces, below: eacces, other: 0} {
+			script := fmt.Sprintf("echo $$ > %s/cgroup.procs && exec %s read %s", dir, me, path)
+			if got := runAll(t, exec.Command("/bin/sh", "-c", script)); got.status != want {
+				t.Errorf("in %s: %+v, want %d", dir, got, want)
+			}
 		}
 		p.stop(t)
 	})
 	t.Run("tree", func(t *testing.T) {
 		rules := ruleFile(t, "rules:\n  - action: deny\n    files: "+path+"\n    who: {tree: command}\n")
-		got := guardToEnd(t, "-o", filepath.Join(t.TempDir(), "out"), "-f", rules, "--", "/bin/sh", "-c",
-			fmt.Sprintf("%s read %s", me, path))
-		if got.status != eacces {
-			t.Errorf("%+v", got)
+		needGuard(t)
+		deed := fmt.Sprintf("%s read %s; echo $?", me, path)
+		p := begin(t, exec.Command(sonde, "guard", "-o", filepath.Join(t.TempDir(), "out"), "-f", rules, "--",
+			"/bin/sh", "-c", deed+"; ("+deed+"); true < "+path+"; echo $?; read line; exit 5"))
+		for _, whose := range []string{"its child", "its grandchild", "itself"} {
+			select {
+			case line := <-p.lines:
+				if n := atoi(t, strings.TrimSpace(line)); n != eacces && (whose != "itself" || n == 0) {
+					t.Errorf("%s: status %d", whose, n)
+				}
+			case <-time.After(guardStart):
+				t.Fatalf("nothing is heard of %s: %s", whose, p.stderr(t))
+			}
+		}
+		wantDo(t, "read", path, 0) // by a process that is no descendant
+		if _, err := p.stdin.WriteString("\n"); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.wait(t); got != 5 {
+			t.Errorf("status %d, stderr: %s", got, p.stderr(t))
 		}
 		if got := guardToEnd(t, "-f", rules); got.status != exitUsage || !strings.Contains(got.stderr, "COMMAND") {
 			t.Errorf("without COMMAND: %+v", got)
