@@ -148,21 +148,32 @@ int guard_file_open(void *ctx)
 	return answer(ask_about((__u64)file, opened_for(file) | ASK_FILE));
 }
 
-/* The flags of a call of the open family. */
-static __always_inline __u64 call_flags(__u32 how, struct syscall_args *s)
+/* What a system call of the open family has opened a file for. A function of its own, for its stack: the chain behind is long. */
+GLOBAL int returned_for(__u64 regs, __u64 opened)
 {
-	struct open_how given = {};
+	struct file___guard *file = (struct file___guard *)opened;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 access = opened_for(file);
+	bool compat = is_compat(task);
+	struct syscall_args s = {};
+	struct open_how how = {};
 
-	switch (how) {
+	syscall_args(&s, (struct pt_regs *)regs, compat);
+	how.flags = s.arg[2];
+	switch (open_family(syscall_number((struct pt_regs *)regs) & ~NR_X32, compat)) {
 	case BY_OPEN:
-		return s->arg[1];
+		how.flags = s.arg[1];
+		break;
 	case BY_CREAT:
-		return O_TRUNC;
+		how.flags = O_TRUNC;
+		break;
 	case BY_OPENAT2:
-		bpf_probe_read_user(&given, sizeof(given), (void *)s->arg[2]);
-		return given.flags;
+		bpf_probe_read_user(&how, sizeof(how), (void *)s.arg[2]);
 	}
-	return s->arg[2];
+	/* It is gone from the flags of an open file. */
+	if (how.flags & O_TRUNC)
+		access |= ACCESS_TRUNCATE;
+	return access;
 }
 
 /*
@@ -173,11 +184,9 @@ SEC("raw_tp/sys_exit")
 int guard_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
-	struct syscall_args s = {};
 	struct task_struct *task;
 	struct file *file;
 	long nr, fd = ctx->args[1];
-	__u32 access;
 
 	if (fd < 0)
 		return 0;
@@ -190,13 +199,8 @@ int guard_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	file = file_of(task, fd);
 	if (!file || (BPF_CORE_READ((struct file___guard *)file, f_mode) & FMODE_PATH))
 		return 0;
-	access = opened_for((struct file___guard *)file);
-	/* O_TRUNC is gone from the flags of an open file. */
-	syscall_args(&s, regs, is_compat(task));
-	if (call_flags(open_family(nr, is_compat(task)), &s) & O_TRUNC)
-		access |= ACCESS_TRUNCATE;
 	remember_if_linked((__u64)file);
-	ask_about((__u64)file, access | ASK_FILE);
+	ask_about((__u64)file, (__u32)returned_for((__u64)regs, (__u64)file) | ASK_FILE);
 	return 0;
 }
 

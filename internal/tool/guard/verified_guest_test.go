@@ -1,0 +1,87 @@
+//go:build guest
+
+package guard_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"sonde/internal/attach"
+	"sonde/internal/kernel"
+	"sonde/internal/tool/guard"
+	"sonde/internal/vmtest"
+)
+
+// The verifiers give up after a million instructions. What they look at must stay far from that, whatever is asked for and
+// whoever is meant: constants take branches out of the programs, and the targets put some in.
+func TestGuestVerifiedInstructions(t *testing.T) {
+	const most = 100_000
+	type want struct {
+		name   string
+		fields []string
+	}
+	fields := []want{{"all", nil}, {"columns", []string{"time", "file", "comm"}}}
+	for m, feature := range map[guard.Mechanism]kernel.Feature{guard.LSM: kernel.LSM, guard.FmodRet: kernel.FmodRet, guard.Kill: kernel.Kprobe} {
+		for _, w := range fields {
+			for _, mode := range []uint32{0, 1 | 2 | 4 | 8 | 16 | 32 | 64} { // target.bpf.h
+				for _, returns := range []bool{false, true} {
+					if returns && m != guard.Kill {
+						continue
+					}
+					t.Run(fmt.Sprintf("%s, %s, target %d, returns %v", m, w.name, mode, returns), func(t *testing.T) {
+						vmtest.Need(t, feature)
+						spec, err := guard.Spec(guard.Options{Mechanism: m, Fields: w.fields, Returns: returns})
+						if err != nil {
+							t.Fatal(err)
+						}
+						if err := spec.Collection.Variables["target_mode"].Set(mode); err != nil {
+							t.Fatal(err)
+						}
+						s, err := attach.Open(spec)
+						if err != nil {
+							t.Fatal(err)
+						}
+						defer s.Close()
+						got := verified(t)
+						t.Log(got)
+						for name, n := range got {
+							if n > most {
+								t.Errorf("%s: the verifier looked at %d instructions", name, n)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// verified is at how many instructions the kernel looked of each program of guard that is loaded, where it tells.
+func verified(t *testing.T) map[string]uint32 {
+	t.Helper()
+	counts := make(map[string]uint32)
+	for id := ebpf.ProgramID(0); ; {
+		next, err := ebpf.ProgramGetNextID(id)
+		if errors.Is(err, ebpf.ErrKeyNotExist) || err != nil {
+			break
+		}
+		id = next
+		p, err := ebpf.NewProgramFromID(id)
+		if err != nil {
+			continue
+		}
+		info, err := p.Info()
+		p.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, ok := info.VerifiedInstructions(); ok && strings.HasPrefix(info.Name, "guard_") {
+			counts[info.Name] = max(counts[info.Name], n)
+		}
+	}
+	return counts
+}
