@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -163,6 +165,35 @@ func TestGuestOpenTracefsTree(t *testing.T) {
 	}
 }
 
+// waitForRemoval waits as long as the process that cleans up tries.
+func waitForRemoval(t *testing.T) {
+	t.Helper()
+	for until := time.Now().Add(4 * time.Minute); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if len(leftInTracefs(t)) == 0 {
+			return
+		}
+	}
+	// 6.1 was seen, once, to hold an event without an instance that it could be on in. Whoever asks is told that it is busy.
+	dir, err := kernel.TracefsDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range leftInTracefs(t) {
+		first, _, _ := strings.Cut(line, " ")
+		_, event, _ := strings.Cut(first, ":")
+		f, err := os.OpenFile(filepath.Join(dir, "dynamic_events"), os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString("-:" + event + "\n")
+		f.Close()
+		if !errors.Is(err, unix.EBUSY) {
+			t.Fatalf("not taken away: %s (%v)", line, err)
+		}
+		t.Logf("the kernel does not let go of %s", event)
+	}
+}
+
 // Nothing is left behind, however it ends.
 func TestGuestOpenTracefsLeavesNothing(t *testing.T) {
 	needOpen(t)
@@ -181,7 +212,7 @@ func TestGuestOpenTracefsLeavesNothing(t *testing.T) {
 			t.Errorf("%v: status %d, want %d; %s", sig, got, want, p.stderr(t))
 		}
 		if sig == unix.SIGKILL {
-			waitFor(t, "it to be taken away", func() bool { return len(leftInTracefs(t)) == 0 })
+			waitForRemoval(t)
 		} else if left := leftInTracefs(t); len(left) > 0 {
 			t.Errorf("%v: %q", sig, left)
 		}
@@ -200,7 +231,7 @@ func TestGuestOpenTracefsLeavesNothing(t *testing.T) {
 		_ = p.cmd.Process.Kill() // it may have ended
 		<-p.done
 	}
-	waitFor(t, "it to be taken away", func() bool { return len(leftInTracefs(t)) == 0 })
+	waitForRemoval(t)
 	// Other people's events stay.
 	dir, err := kernel.TracefsDir()
 	if err != nil {

@@ -90,9 +90,10 @@ func RemoverMain(args []string) (handled bool, status int) {
 	return true, 0
 }
 
-// How long what the kernel still holds is tried again: of a run that was killed, the files may take a while to close.
+// How long what the kernel still holds is tried again: of a run that was killed, the files may take a while to close, and on a
+// machine that has no time to spare each step waits for all its CPUs.
 const (
-	removeFor  = 30 * time.Second
+	removeFor  = 5 * time.Minute
 	removeTick = 10 * time.Millisecond
 )
 
@@ -114,12 +115,13 @@ func removeOnce(dir, name string) error {
 	if err != nil {
 		return err
 	}
+	var busy error // one that the kernel holds must not keep the others
 	for _, event := range eventsOf(string(list), name) {
 		if err := define(dir, "-:"+event); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			busy = err
 		}
 	}
-	return nil
+	return busy
 }
 
 // eventsOf returns the events of a group, as GROUP/EVENT, in a text of dynamic_events.
