@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"cmd/sonde"},
 	{"internal/cli"},
 	{"internal/tool", "internal/script", "internal/object"},
-	{"internal/compile", "internal/target", "internal/attach", "internal/stream", "internal/print", "internal/fileevent"},
+	{"internal/compile", "internal/target", "internal/attach", "internal/stream", "internal/print", "internal/fileevent", "internal/profile"},
 	// Inside compile, what sees both the tree and the IR is above what sees one of them.
 	{"internal/compile/check", "internal/compile/codegen"},
 	{"internal/compile/syntax", "internal/compile/types", "internal/compile/format", "internal/compile/ir"},
@@ -75,7 +75,7 @@ var rooms = []room{
 		dir: "internal/cli",
 		rooms: []string{
 			"internal/tool", "internal/tool/doctor", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
-			"internal/target", "internal/attach", "internal/stream", "internal/print", "internal/prog", "internal/kernel",
+			"internal/target", "internal/attach", "internal/stream", "internal/print", "internal/profile", "internal/prog", "internal/kernel",
 			"internal/symbol",
 		},
 		outside: []string{cobra, pflag, sys},
@@ -83,7 +83,7 @@ var rooms = []room{
 	},
 	{
 		dir:     "internal/tool",
-		rooms:   []string{"internal/target", "internal/stream", "internal/print", "internal/fileevent", "internal/prog", "internal/kernel"},
+		rooms:   []string{"internal/target", "internal/stream", "internal/print", "internal/profile", "internal/fileevent", "internal/prog", "internal/kernel"},
 		outside: []string{sys, cilium},
 		object:  true,
 		why:     "a ready tool ends in a prog.Spec and turns records into rows; attaching, instructions and the terminal are not its affair",
@@ -98,7 +98,7 @@ var rooms = []room{
 		dir: "internal/script",
 		rooms: []string{
 			"internal/compile", "internal/compile/check", "internal/compile/types", "internal/compile/format",
-			"internal/stream", "internal/print", "internal/prog",
+			"internal/stream", "internal/print", "internal/profile", "internal/prog",
 		},
 		outside: []string{sys},
 		why:     "a running script turns records into what the script says; it loads nothing, and knows no terminal and no addresses",
@@ -176,6 +176,11 @@ var rooms = []room{
 		outside: []string{sys}, // names of errors, O_ flags
 		not:     []string{"os/exec", "net"},
 		why:     "a file event is bytes turned into the fields of a row; it knows neither where they came from nor how they look",
+	},
+	{
+		dir: "internal/profile",
+		not: []string{"os", "os/exec", "syscall", "net"},
+		why: "a profile is names and numbers turned into bytes; it knows neither where they came from nor where they go",
 	},
 	{
 		dir:     "internal/prog",
