@@ -29,6 +29,9 @@ func TestKernelIsTheNamedOne(t *testing.T) {
 
 func TestKernelNeedRuns(t *testing.T) {
 	Need(t, kernel.Tracefs, kernel.Tracepoint)
+	if Guest() == "" {
+		return // where tracefs is not mounted here, it is known by a mount of sonde's own
+	}
 	if _, err := os.Stat("/sys/kernel/tracing/events"); err != nil {
 		t.Errorf("tracefs is there for Need but not for a test: %v", err)
 	}
