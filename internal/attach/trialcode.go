@@ -117,6 +117,12 @@ const quietFunction = "bpf_fentry_test1"
 
 // takesFentry attaches a program to a function, because some kernels load such programs and attach none.
 func takesFentry() bool {
+	// Type 1 is no function: a kernel that forbids such programs says so all the same, and its types need not be searched.
+	const noFunction = 1
+	p := trialProgram{kind: ebpf.Tracing, attach: ebpf.AttachTraceFEntry, target: noFunction, code: emptyProgram}
+	if err := p.load(nil); errors.Is(err, unix.EPERM) {
+		return false
+	}
 	types, err := kernel.RunningTypes()
 	if err != nil {
 		return false
@@ -127,7 +133,7 @@ func takesFentry() bool {
 			return false
 		}
 	}
-	p := trialProgram{kind: ebpf.Tracing, attach: ebpf.AttachTraceFEntry, target: id, code: emptyProgram}
+	p.target = id
 	program, err := p.open(nil)
 	if err != nil {
 		return false
