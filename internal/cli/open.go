@@ -134,6 +134,7 @@ func (x *openFlags) traceBPF(r *run, opt open.Options, show open.Show) (err erro
 	r.inFlight, r.closing, r.treeLive, r.treeSeeded = open.InFlight, open.Closing, open.TreeLive, open.TreeSeeded
 	show.Ordered = opt.Timed()
 	show.Comm = r.target.MatchComm
+	show.Fields = opt.Fields
 	if open.WantsCgroups(opt.Fields) {
 		show.Cgroups = target.NewCgroups()
 	}

@@ -153,7 +153,7 @@ func TestFill(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Time = 5
-	m := Maker{Mono2Wall: 1000}
+	m := NewMaker(1000, nil)
 	values := make([]prog.Value, len(Fields)+2)
 	m.Fill(values, &e)
 	if values[fTime].Num != 1005 || values[fErrno].Num != int64(unix.ENOENT) || values[fRet].Num != -int64(unix.ENOENT) {

@@ -1,6 +1,10 @@
 package fileevent
 
-import "sonde/internal/prog"
+import (
+	"slices"
+
+	"sonde/internal/prog"
+)
 
 // The positions of the fields in Fields.
 const (
@@ -50,40 +54,84 @@ var Fields = []prog.Field{
 
 // Maker fills values from Events; it reuses its storage, so what it filled is good until it fills again.
 type Maker struct {
-	Mono2Wall int64 // nanoseconds from CLOCK_MONOTONIC to the Unix epoch
-
+	mono2wall  int64
+	wanted     []int // positions in Fields
 	path, file []byte
 	flags      [][]byte
 }
 
-// Fill sets the first len(Fields) values.
-func (m *Maker) Fill(values []prog.Value, e *Event) {
-	v := values[:len(Fields)]
-	v[fTime] = prog.Value{Num: int64(e.Time) + m.Mono2Wall}
-	v[fPID] = prog.Value{Num: int64(e.PID)}
-	v[fTID] = prog.Value{Num: int64(e.TID)}
-	v[fUID] = prog.Value{Num: int64(e.UID)}
-	v[fComm] = prog.Value{Bytes: e.Comm()}
-	v[fPComm] = prog.Value{Bytes: e.PComm(), Null: len(e.PComm()) == 0}
-	m.path = e.AppendPath(m.path[:0])
-	v[fPath] = prog.Value{Bytes: m.path, Null: e.Marks&NoPath != 0}
-	m.file = m.file[:0]
-	if e.HasFile() {
-		m.file = e.AppendFile(m.file)
+// NewMaker returns a Maker. mono2wall is nanoseconds from CLOCK_MONOTONIC to the Unix epoch. Of keys, those of Fields are
+// filled, the others left alone; nil: all of Fields.
+func NewMaker(mono2wall int64, keys []string) Maker {
+	return Maker{mono2wall: mono2wall, wanted: Wanted(Fields, keys)}
+}
+
+// Wanted returns the positions of the fields that have one of these keys; nil: of all.
+func Wanted(fields []prog.Field, keys []string) (at []int) {
+	for i, f := range fields {
+		if keys == nil || slices.Contains(keys, f.Key) {
+			at = append(at, i)
+		}
 	}
-	v[fFile] = prog.Value{Bytes: m.file, Null: !e.HasFile()}
-	v[fDev] = prog.Value{Num: int64(StatDev(e.Dev)), Null: !e.Reached()}
-	v[fIno] = prog.Value{Num: int64(e.Ino), Null: !e.Reached()}
-	v[fDirFD] = prog.Value{Num: int64(e.DirFD), Null: e.Marks&NoDirFD != 0}
-	m.flags = AppendFlags(m.flags[:0], e.Flags)
-	v[fFlags] = prog.Value{List: m.flags}
-	v[fMode] = prog.Value{Num: int64(e.Mode), Null: e.Marks&NoMode != 0}
-	v[fRet] = prog.Value{Num: int64(e.Ret)}
-	v[fErrno] = prog.Value{Num: max(0, -int64(e.Ret))}
-	v[fDuration] = prog.Value{Num: int64(e.Duration), Null: e.Marks&Untimed != 0}
-	v[fCgroupID] = prog.Value{Num: int64(e.CgroupID), Null: e.CgroupID == 0}
-	v[fCgroup] = prog.Value{Bytes: e.Cgroup, Null: len(e.Cgroup) == 0}
-	v[fContainer] = prog.Value{Bytes: e.Container, Null: len(e.Container) == 0}
+	return at
+}
+
+// Fill sets those of the first len(Fields) values that are wanted. The other members of a value are never set: that they
+// stay zero saves most of the work.
+func (m *Maker) Fill(values []prog.Value, e *Event) {
+	for _, i := range m.wanted {
+		m.fill(&values[i], i, e)
+	}
+}
+
+func (m *Maker) fill(v *prog.Value, field int, e *Event) {
+	switch field {
+	case fTime:
+		v.Num = int64(e.Time) + m.mono2wall
+	case fPID:
+		v.Num = int64(e.PID)
+	case fTID:
+		v.Num = int64(e.TID)
+	case fUID:
+		v.Num = int64(e.UID)
+	case fComm:
+		v.Bytes = e.Comm()
+	case fPComm:
+		v.Bytes = e.PComm()
+		v.Null = len(v.Bytes) == 0
+	case fPath:
+		m.path = e.AppendPath(m.path[:0])
+		v.Bytes, v.Null = m.path, e.Marks&NoPath != 0
+	case fFile:
+		m.file = m.file[:0]
+		if e.HasFile() {
+			m.file = e.AppendFile(m.file)
+		}
+		v.Bytes, v.Null = m.file, !e.HasFile()
+	case fDev:
+		v.Num, v.Null = int64(StatDev(e.Dev)), !e.Reached()
+	case fIno:
+		v.Num, v.Null = int64(e.Ino), !e.Reached()
+	case fDirFD:
+		v.Num, v.Null = int64(e.DirFD), e.Marks&NoDirFD != 0
+	case fFlags:
+		m.flags = AppendFlags(m.flags[:0], e.Flags)
+		v.List = m.flags
+	case fMode:
+		v.Num, v.Null = int64(e.Mode), e.Marks&NoMode != 0
+	case fRet:
+		v.Num = int64(e.Ret)
+	case fErrno:
+		v.Num = max(0, -int64(e.Ret))
+	case fDuration:
+		v.Num, v.Null = int64(e.Duration), e.Marks&Untimed != 0
+	case fCgroupID:
+		v.Num, v.Null = int64(e.CgroupID), e.CgroupID == 0
+	case fCgroup:
+		v.Bytes, v.Null = e.Cgroup, len(e.Cgroup) == 0
+	case fContainer:
+		v.Bytes, v.Null = e.Container, len(e.Container) == 0
+	}
 }
 
 // StatDev turns the kernel's own device number (12 bits major, 20 bits minor) into that of stat(2) (linux/kdev_t.h, glibc's makedev).

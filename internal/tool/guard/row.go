@@ -51,7 +51,7 @@ type rowMaker struct {
 func newRowMaker(mono2wall int64) *rowMaker {
 	return &rowMaker{
 		row:  prog.Row{Type: RowType, Values: make([]prog.Value, len(RowType.Fields))},
-		file: fileevent.Maker{Mono2Wall: mono2wall}, mounts: mountNames{table: "/proc/self/mountinfo"},
+		file: fileevent.NewMaker(mono2wall, nil), mounts: mountNames{table: "/proc/self/mountinfo"},
 	}
 }
 

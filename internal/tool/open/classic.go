@@ -27,7 +27,7 @@ var Classic = &prog.RowType{
 
 // ClassicFields are the keys of RowType that keys of Classic are made from.
 func ClassicFields(keys []string) (needed []string) {
-	from := map[string]string{"since": "time", "err": "errno"}
+	from := map[string]string{"since": "time", "err": "errno", "perm": "mode"}
 	for _, key := range keys {
 		if other, ok := from[key]; ok {
 			key = other

@@ -44,37 +44,56 @@ var RowType = &prog.RowType{
 
 // rowMaker turns events into rows; it reuses all its storage, so a row is good until the next is made.
 type rowMaker struct {
-	row   prog.Row
-	maker fileevent.Maker
-	full  []byte
-	perm  []byte
-	marks [][]byte
+	row    prog.Row
+	maker  fileevent.Maker
+	wanted []int // positions in extra
+	full   []byte
+	perm   []byte
+	marks  [][]byte
 }
 
-func newRowMaker(mono2wall int64) *rowMaker {
+// newRowMaker makes a rowMaker. Only the fields with these keys are filled; nil: all.
+func newRowMaker(mono2wall int64, keys []string) *rowMaker {
 	return &rowMaker{
-		row:   prog.Row{Type: RowType, Values: make([]prog.Value, len(RowType.Fields))},
-		maker: fileevent.Maker{Mono2Wall: mono2wall},
+		row:    prog.Row{Type: RowType, Values: make([]prog.Value, len(RowType.Fields))},
+		maker:  fileevent.NewMaker(mono2wall, keys),
+		wanted: fileevent.Wanted(extra, keys),
 	}
 }
 
 func (m *rowMaker) make(e *fileevent.Event) *prog.Row {
 	m.maker.Fill(m.row.Values, e)
-	v := m.row.Values[len(fileevent.Fields):]
-	m.full = e.AppendFull(m.full[:0])
-	v[xFull] = prog.Value{Bytes: m.full, Null: len(m.full) == 0 && e.Marks&fileevent.NoPath != 0}
-	v[xFD] = prog.Value{Num: descriptor(e)}
-	m.perm = m.perm[:0]
-	if e.Marks&fileevent.NoMode == 0 {
-		m.perm = strconv.AppendUint(append(m.perm, '0'), uint64(e.Mode), 8)
+	values := m.row.Values[len(fileevent.Fields):]
+	for _, i := range m.wanted {
+		m.fill(&values[i], i, e)
 	}
-	v[xPerm] = prog.Value{Bytes: m.perm, Null: len(m.perm) == 0}
-	v[xOFlags] = prog.Value{Num: int64(e.Flags)}
-	v[xPPID] = prog.Value{Num: int64(e.PPID), Null: e.PPID == 0}
-	v[xHow] = prog.Value{Bytes: howText(e.How), Null: e.How == 0}
-	m.marks = e.Marks.AppendNames(m.marks[:0])
-	v[xMarks] = prog.Value{List: m.marks}
 	return &m.row
+}
+
+// fill is as fileevent.Maker's.
+func (m *rowMaker) fill(v *prog.Value, field int, e *fileevent.Event) {
+	switch field {
+	case xFull:
+		m.full = e.AppendFull(m.full[:0])
+		v.Bytes, v.Null = m.full, len(m.full) == 0 && e.Marks&fileevent.NoPath != 0
+	case xFD:
+		v.Num = descriptor(e)
+	case xPerm:
+		m.perm = m.perm[:0]
+		if e.Marks&fileevent.NoMode == 0 {
+			m.perm = strconv.AppendUint(append(m.perm, '0'), uint64(e.Mode), 8)
+		}
+		v.Bytes, v.Null = m.perm, len(m.perm) == 0
+	case xOFlags:
+		v.Num = int64(e.Flags)
+	case xPPID:
+		v.Num, v.Null = int64(e.PPID), e.PPID == 0
+	case xHow:
+		v.Bytes, v.Null = howText(e.How), e.How == 0
+	case xMarks:
+		m.marks = e.Marks.AppendNames(m.marks[:0])
+		v.List = m.marks
+	}
 }
 
 // descriptor is what an open gave to its process.

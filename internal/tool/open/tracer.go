@@ -28,6 +28,7 @@ type Cgroups interface {
 // Show says which events are shown, beyond what the kernel decided, and where.
 type Show struct {
 	Sink      print.Sink
+	Fields    []string               // keys of RowType that Sink looks at; nil: all
 	Comm      func(comm []byte) bool // nil: all
 	TID       uint32                 // of one thread only; 0: all
 	Paths     *Globs                 // nil: all
@@ -71,7 +72,7 @@ const (
 
 // NewTracer makes a Tracer.
 func NewTracer(show Show) *Tracer {
-	t := &Tracer{show: show, rows: newRowMaker(show.Mono2Wall), order: stream.NewOrder[*fileevent.Event](orderItems, orderBytes)}
+	t := &Tracer{show: show, rows: newRowMaker(show.Mono2Wall, show.Fields), order: stream.NewOrder[*fileevent.Event](orderItems, orderBytes)}
 	if show.Unique {
 		t.seen, t.seed = make(map[uint64]struct{}), maphash.MakeSeed()
 	}

@@ -162,7 +162,7 @@ func TestTracerAsksCgroupsAtOnce(t *testing.T) {
 
 func TestRow(t *testing.T) {
 	value := func(e *fileevent.Event, key string) prog.Value {
-		return newRowMaker(0).make(e).Values[RowType.Index(key)]
+		return newRowMaker(0, nil).make(e).Values[RowType.Index(key)]
 	}
 	for _, c := range []struct {
 		e    fileevent.Event
