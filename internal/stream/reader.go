@@ -24,13 +24,13 @@ const ringOverwrite = 1 << 19
 // the map.
 //
 // Of the data pages only a window is mapped, which moves along: all mapped pages of a ring count as resident memory from
-// the start, and the one record a lap that crosses the end is cheaply put together. Moving it takes some microseconds
-// every thousands of records.
+// the start, and the one record a lap that crosses the end is cheaply put together. The window is always at the same
+// addresses, so that moving it is one call that keeps the page tables: a seventh cheaper than to unmap it and map another.
 type Reader struct {
 	ring
 	m          *ebpf.Map      // our own descriptor of it
 	cons, prod []byte         // the mappings of the two positions
-	lap        []byte         // addresses for all of the data; only the window has pages behind it
+	room       []byte         // addresses for a window as large as all of the data
 	polled     [3]unix.PollFd // the eventfd, the ring of Attend, the ring itself
 	timeout    unix.Timespec
 	alone      bool // the Go scheduler has one processor
@@ -73,7 +73,7 @@ func (r *Reader) open(page, size int) (err error) {
 	if r.prod, err = unix.Mmap(r.m.FD(), int64(page), page, unix.PROT_READ, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("mapping the producer page: %w", err)
 	}
-	if r.lap, err = unix.Mmap(-1, 0, size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE); err != nil {
+	if r.room, err = unix.Mmap(-1, 0, size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE); err != nil {
 		return fmt.Errorf("finding addresses for %d bytes of data: %w", size, err)
 	}
 	if r.waker, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
@@ -82,7 +82,7 @@ func (r *Reader) open(page, size int) (err error) {
 	r.ring = ring{
 		consumer: (*atomic.Uintptr)(unsafe.Pointer(&r.cons[0])),
 		producer: (*atomic.Uintptr)(unsafe.Pointer(&r.prod[0])),
-		data:     r.lap,
+		size:     uintptr(size),
 		show:     r.show,
 	}
 	if r.pos = r.consumer.Load(); r.pos%8 != 0 {
@@ -96,30 +96,22 @@ func (r *Reader) open(page, size int) (err error) {
 const window = 256 << 10
 
 // show moves the window to where from is.
-func (r *Reader) show(from, to uintptr) (shown, end uintptr, err error) {
+func (r *Reader) show(from, to uintptr) (data []byte, shown uintptr, err error) {
 	page := uintptr(os.Getpagesize())
-	size := uintptr(len(r.lap))
 	shown = from &^ (page - 1)
-	end = min(max(shown+window, (to+page-1)&^(page-1)), size)
-	if r.from < r.to {
-		if err := r.place(r.from, r.to, -1, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE); err != nil {
-			return 0, 0, fmt.Errorf("unmapping data of the ring buffer: %w", err)
+	length := min(max(shown+window, (to+page-1)&^(page-1)), r.size) - shown
+	offset := int64(shown) + 2*int64(page) // behind the two positions
+	if _, err := unix.MmapPtr(r.m.FD(), offset, unsafe.Pointer(&r.room[0]), length, unix.PROT_READ, unix.MAP_SHARED|unix.MAP_FIXED); err != nil {
+		return nil, 0, fmt.Errorf("mapping data of the ring buffer: %w", err)
+	}
+	// What was longer before is unmapped behind it.
+	if before := uintptr(len(r.data)); before > length {
+		const nothing = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE | unix.MAP_FIXED
+		if _, err := unix.MmapPtr(-1, 0, unsafe.Pointer(&r.room[length]), before-length, unix.PROT_NONE, nothing); err != nil {
+			return nil, 0, fmt.Errorf("unmapping data of the ring buffer: %w", err)
 		}
 	}
-	if err := r.place(shown, end, r.m.FD(), unix.PROT_READ, unix.MAP_SHARED); err != nil {
-		return 0, 0, fmt.Errorf("mapping data of the ring buffer: %w", err)
-	}
-	return shown, end, nil
-}
-
-// place maps something over a part of the lap's addresses.
-func (r *Reader) place(from, to uintptr, fd, prot, flags int) error {
-	offset := int64(0)
-	if fd >= 0 {
-		offset = int64(from) + 2*int64(os.Getpagesize()) // behind the two positions
-	}
-	_, err := unix.MmapPtr(fd, offset, unsafe.Pointer(&r.lap[from]), to-from, prot, flags|unix.MAP_FIXED)
-	return err
+	return r.room[:length:length], shown, nil
 }
 
 // Drain hands every record to f that was committed when Drain was called, in the order in which the programs
@@ -129,7 +121,7 @@ func (r *Reader) place(from, to uintptr, fd, prot, flags int) error {
 // A record's Body is the ring's own memory, mapped read-only: it is gone when f returns, and writing to it crashes.
 // The error is f's, or wraps ErrCorrupt, or is os.ErrClosed. f must not call Drain.
 func (r *Reader) Drain(f func(prog.Record) error) (n int, err error) {
-	if r.data == nil {
+	if r.size == 0 {
 		return 0, os.ErrClosed
 	}
 	return r.drain(f)
@@ -144,10 +136,10 @@ func (r *Reader) Malformed() uint64 { return r.malformed }
 
 // Pending says how many bytes of the ring are in use, records not yet committed included, and its size.
 func (r *Reader) Pending() (used, size int) {
-	if r.data == nil {
+	if r.size == 0 {
 		return 0, 0
 	}
-	return r.pending(), len(r.data)
+	return r.pending(), int(r.size)
 }
 
 // Wait blocks until the ring holds something, Wake is called or the timeout is over; a negative timeout is none. It
@@ -196,7 +188,7 @@ func (r *Reader) doze(fds int, d time.Duration) error {
 }
 
 func (r *Reader) sleep(fds int, timeout time.Duration, poll func([]unix.PollFd, *unix.Timespec) error) error {
-	if r.data == nil {
+	if r.size == 0 {
 		return os.ErrClosed
 	}
 	var t *unix.Timespec
@@ -238,7 +230,7 @@ func (r *Reader) Close() error {
 	r.closed = true
 	r.ring = ring{malformed: r.malformed}
 	var errs []error
-	for _, mapping := range [][]byte{r.cons, r.prod, r.lap} {
+	for _, mapping := range [][]byte{r.cons, r.prod, r.room} {
 		if mapping != nil {
 			errs = append(errs, unix.Munmap(mapping))
 		}

@@ -32,10 +32,11 @@ var ErrCorrupt = errors.New("ring buffer is corrupt")
 // ring is the reading side of one ring buffer, in memory that someone else maps and writes.
 type ring struct {
 	producer, consumer *atomic.Uintptr // unsigned long in the kernel
-	data               []byte          // one lap; its length is a power of two
-	// show makes a stretch of data readable, and may make others unreadable. Nil: all of it always is.
-	show     func(from, to uintptr) (shown, end uintptr, err error)
-	from, to uintptr // what is readable now
+	size               uintptr         // of one lap, a power of two
+	data               []byte          // what is readable of it now
+	from               uintptr         // where in the lap data begins
+	// show makes a stretch of the lap readable in the place of what was. Nil: all of it always is.
+	show func(from, to uintptr) (data []byte, shown uintptr, err error)
 
 	pos       uintptr // the next record; the shared word may lag behind, and is never trusted
 	busy      bool
@@ -46,7 +47,7 @@ type ring struct {
 // drain hands over what was committed when it was called. It stops at the first record that is still being written.
 func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 	r.busy = false
-	size := uintptr(len(r.data))
+	size := r.size
 	end := r.producer.Load()
 	if end-r.pos > size {
 		return 0, fmt.Errorf("%w: written up to %d, read up to %d, %d bytes long", ErrCorrupt, end, r.pos, size)
@@ -59,7 +60,7 @@ func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 			break
 		}
 		// Atomic, and before anything else of the record: it pairs with the kernel's exchange that clears busyBit.
-		word := (*atomic.Uint32)(unsafe.Pointer(&r.data[at])).Load()
+		word := (*atomic.Uint32)(unsafe.Pointer(&r.data[at-r.from])).Load()
 		if word&busyBit != 0 {
 			r.busy = true
 			break
@@ -96,38 +97,42 @@ func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 
 // body is the length bytes from at, which may reach beyond the end of the lap (by less than a lap).
 func (r *ring) body(at, length uintptr) ([]byte, error) {
-	size := uintptr(len(r.data))
+	size := r.size
 	at &= size - 1
 	if first := size - at; length > first {
 		if err := r.need(at, size); err != nil {
 			return nil, err
 		}
-		r.wrapped = append(r.wrapped[:0], r.data[at:]...)
+		r.wrapped = append(r.wrapped[:0], r.data[at-r.from:size-r.from]...)
 		if err := r.need(0, length-first); err != nil {
 			return nil, err
 		}
-		r.wrapped = append(r.wrapped, r.data[:length-first]...)
+		r.wrapped = append(r.wrapped, r.data[:length-first]...) // from is 0 now
 		return r.wrapped, nil
 	}
 	if err := r.need(at, at+length); err != nil {
 		return nil, err
 	}
+	at -= r.from
 	return r.data[at : at+length : at+length], nil
 }
 
 // need makes the bytes from, to readable.
-func (r *ring) need(from, to uintptr) (err error) {
-	if from >= r.from && to <= r.to || r.show == nil {
+func (r *ring) need(from, to uintptr) error {
+	if from >= r.from && to-r.from <= uintptr(len(r.data)) || r.show == nil {
 		return nil
 	}
-	r.from, r.to, err = r.show(from, to)
+	data, shown, err := r.show(from, to)
+	if err == nil {
+		r.data, r.from = data, shown
+	}
 	return err
 }
 
 // pending is the number of bytes between reader and writers, record words included.
 func (r *ring) pending() int {
 	n := r.producer.Load() - r.pos
-	return int(min(n, uintptr(len(r.data))))
+	return int(min(n, r.size))
 }
 
 // decode splits off struct record_header. A record may be shorter than its reservation, never longer.

@@ -29,6 +29,7 @@ func newFakeRing(size int, at uintptr) *fakeRing {
 	f.ring = ring{
 		producer: &f.prodWord,
 		consumer: &f.consWord,
+		size:     uintptr(size),
 		data:     unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), size),
 		pos:      at,
 	}
