@@ -140,7 +140,8 @@ func (c *columns) Row(r *prog.Row) error {
 	if err := checkType(c.typ, r); err != nil {
 		return err
 	}
-	l := &c.line
+	// On the stack, where storing a slice needs no write barrier.
+	l := c.line
 	l.reset(c.exact)
 	for i := range c.cols {
 		col := &c.cols[i]
@@ -164,8 +165,8 @@ func (c *columns) Row(r *prog.Row) error {
 	l.trim()
 	l.buf = append(l.buf, '\n')
 	_, err := c.w.Write(l.buf)
-	if cap(l.buf) > keepLine {
-		l.buf = nil
+	if c.line.buf = l.buf; cap(l.buf) > keepLine {
+		c.line.buf = nil
 	}
 	return err
 }

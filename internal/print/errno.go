@@ -2,6 +2,7 @@ package print
 
 import (
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,10 +16,26 @@ var kernelErrno = map[int64]string{
 	531: "ENOGRACE",
 }
 
+// errnoNames are the names of the numbers that system calls return: unix.ErrnoName searches for each.
+var errnoNames = sync.OnceValue(func() *[256]string {
+	var names [256]string
+	for n := range names {
+		names[n] = unix.ErrnoName(unix.Errno(n))
+	}
+	return &names
+})
+
+func errnoName(n int64) string {
+	if names := errnoNames(); n < int64(len(names)) {
+		return names[n]
+	}
+	return unix.ErrnoName(unix.Errno(n))
+}
+
 // appendErrno appends the symbol of an error number. A number without one becomes "E" and the number: "E4095".
 func appendErrno(dst []byte, n int64) []byte {
 	if n > 0 && n < 4096 {
-		if s := unix.ErrnoName(unix.Errno(n)); s != "" {
+		if s := errnoName(n); s != "" {
 			return append(dst, s...)
 		}
 		if s := kernelErrno[n]; s != "" {

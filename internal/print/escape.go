@@ -1,6 +1,9 @@
 package print
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // How foreign bytes are shown in text:
 //
@@ -58,6 +61,9 @@ func appendText(dst, s []byte, quoted bool) ([]byte, int) {
 	cells := 0
 	for i := 0; i < len(s); {
 		j := i
+		if !quoted {
+			j += plainPrefix(s[i:])
+		}
 		for j < len(s) && class[s[j]]&want != 0 {
 			j++
 		}
@@ -73,6 +79,20 @@ func appendText(dst, s []byte, quoted bool) ([]byte, int) {
 		cells += n
 	}
 	return dst, cells
+}
+
+// plainPrefix returns a number of bytes at the start of s, a multiple of eight, that are all from ' ' to '~'. It looks at
+// eight at a time: the top bit of a byte of what is tested for zero is set by a byte above '~', or one below ' ' that borrows.
+// A byte that borrows makes the ones above it suspicious, never the ones below it innocent.
+func plainPrefix(s []byte) (n int) {
+	const each = 0x0101010101010101
+	for ; n+8 <= len(s); n += 8 {
+		x := binary.LittleEndian.Uint64(s[n:])
+		if (x|(x+each)|(x-' '*each))&(0x80*each) != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // appendCut is appendText for at most max cells (1 or more). What does not fit is cut between two characters, never

@@ -100,3 +100,25 @@ func TestRuneWidth(t *testing.T) {
 		}
 	}
 }
+
+// Whatever eight bytes are taken at once for plain ones, each of them is.
+func TestPlainPrefix(t *testing.T) {
+	for at := range 8 {
+		for b := range 256 {
+			s := []byte("~~~  ~ ~ and more")
+			s[at] = byte(b)
+			want := 16
+			if b < ' ' || b > '~' {
+				want = 0
+			}
+			if got := plainPrefix(s); got != want {
+				t.Errorf("byte %#x at %d: %d bytes, want %d", b, at, got, want)
+			}
+		}
+	}
+	for n := range 8 {
+		if got := plainPrefix(make([]byte, n)); got != 0 {
+			t.Errorf("%d bytes: %d", n, got)
+		}
+	}
+}
