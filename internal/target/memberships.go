@@ -19,6 +19,7 @@ const MapTree = mapTree
 type Cgroups struct {
 	root  string
 	whole bool // cgroup v2 says everything: no v1 hierarchies
+	mount cgroupMount // of cgroup v2, where that says everything
 	known map[uint64]membership
 	buf   []byte
 	now   func() time.Time
@@ -43,6 +44,9 @@ func newCgroups(root string) *Cgroups {
 	c := &Cgroups{root: root, known: make(map[uint64]membership), buf: make([]byte, 16<<10), now: time.Now}
 	own := c.read("self")
 	c.whole = bytes.Count(own, []byte{'\n'}) == 1 && bytes.HasPrefix(own, []byte("0::"))
+	if c.whole && root == "/" {
+		c.mount, _ = live.cgroup2() // without a mount, only living processes tell
+	}
 	return c
 }
 
@@ -60,7 +64,12 @@ func (c *Cgroups) Of(pid uint32, cgroupID, cssSet uint64) (path, container []byt
 	}
 	text := c.read(strconv.FormatUint(uint64(pid), 10))
 	if len(text) == 0 {
-		return known.path, known.container
+		// The process has ended; where the cgroup has not, it can be asked for by its id.
+		path := c.mount.cgroupByID(cgroupID)
+		if path == "" {
+			return known.path, known.container
+		}
+		text = []byte("0::" + path + "\n")
 	}
 	m := membership{path: []byte(CgroupPath(text)), learnt: now}
 	if id, _ := ContainerOf(text); id != "" {
