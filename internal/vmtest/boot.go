@@ -136,7 +136,7 @@ func (m machine) arguments() []string {
 	return append(m.qemu.Command[1:len(m.qemu.Command):len(m.qemu.Command)],
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
 		"-accel", "tcg,thread=single,tb-size=512",
-		"-cpu", "max",
+		"-cpu", "max,la57=off", // with five levels of page tables a walk in software takes a sixth more of all there is
 		"-smp", fmt.Sprint(m.cpus),
 		"-m", fmt.Sprint(m.memoryMB),
 		"-kernel", m.kernel.Image,
