@@ -150,7 +150,10 @@ func oneBench(t *testing.T) (bin, program string) {
 func TestKernelOneLiners(t *testing.T) {
 	needRoot(t)
 	bin, program := oneBench(t)
-	for _, x := range oneLiners {
+	for i, x := range oneLiners {
+		if vmtest.Guest() != "" && i%3 != 0 {
+			continue // all of them are run there on all processes
+		}
 		if !x.system {
 			t.Run(x.name, func(t *testing.T) { x.run(t, bin, program, "--tree") })
 		}

@@ -18,7 +18,7 @@ const MapTree = mapTree
 // while, as long as there is a living process to ask.
 type Cgroups struct {
 	root  string
-	whole bool // cgroup v2 says everything: no v1 hierarchies
+	whole bool        // cgroup v2 says everything: no v1 hierarchies
 	mount cgroupMount // of cgroup v2, where that says everything
 	known map[uint64]membership
 	buf   []byte

@@ -181,7 +181,7 @@ func TestKernelAgreesWithInterpreter(t *testing.T) {
 	r := newRig(t)
 	large, programs := 0, 200
 	if vmtest.Guest() != "" {
-		programs = 60 // emulated
+		programs = 25 // emulated
 	}
 	for seed := range uint64(programs) {
 		p := irtest.Random(seed, r.options(seed))
