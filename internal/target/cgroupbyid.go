@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernfsHandle is the type of file handles that hold the number of a kernfs node alone: FILEID_KERNFS of linux/exportfs.h.
+// kernfsHandle is the type of file handles that hold the number of a kernfs node alone: FILEID_KERNFS, which name_to_handle_at(2) gives on cgroup2.
 const kernfsHandle = 0xfe
 
 // cgroupByID returns the path of the cgroup v2 with that id, as /proc/PID/cgroup has it after "0::"; empty where there is
