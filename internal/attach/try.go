@@ -60,6 +60,8 @@ var trials = []trial{
 		"this kernel's BPF has no atomic instructions that return the old value", "use a kernel from 5.12 on"},
 	{kernel.OverrideReturn, tracingCaps, tryOverrideReturn,
 		"this kernel has no bpf_override_return", "use a kernel built with CONFIG_BPF_KPROBE_OVERRIDE, or fmod_ret or BPF LSM instead"},
+	{kernel.FmodRetSyscall, tracingCaps, tryFmodRetSyscall,
+		"this kernel does not let BPF programs modify the return of system calls", "use fmod_ret or BPF LSM instead, which do more"},
 	{kernel.Stats, []kernel.Capability{kernel.CapSysAdmin, kernel.CapBPF}, tryStats,
 		"this kernel does not count the run time of BPF programs", "use a kernel from 5.8 on"},
 }

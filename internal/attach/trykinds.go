@@ -130,8 +130,13 @@ func tryFentry() error {
 	return r.ran(askGroup)
 }
 
-func tryFmodRet() error {
-	r, prog, err := counting(ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: ebpf.AttachModifyReturn, AttachTo: "security_file_open"})
+func tryFmodRet() error { return modifyReturn("security_file_open", openDecoy) }
+
+// tryFmodRetSyscall: 7.2 takes such programs on the entry functions of system calls whether or not errors may be injected there.
+func tryFmodRetSyscall() error { return modifyReturn(kernelFunction(probedCall), askGroup) }
+
+func modifyReturn(function string, act func() error) error {
+	r, prog, err := counting(ebpf.ProgramSpec{Type: ebpf.Tracing, AttachType: ebpf.AttachModifyReturn, AttachTo: function})
 	if err != nil {
 		return err
 	}
@@ -139,7 +144,7 @@ func tryFmodRet() error {
 	if err := r.linked(link.AttachTracing(link.TracingOptions{Program: prog, AttachType: ebpf.AttachModifyReturn})); err != nil {
 		return err
 	}
-	return r.ran(openDecoy)
+	return r.ran(act)
 }
 
 func tryLSM() error {

@@ -20,6 +20,7 @@ const (
 	ReadKernel     Feature = "read_kernel"   // bpf_probe_read_kernel, which lockdown=confidentiality takes away
 	FetchAtomics   Feature = "fetch_atomics" // atomic instructions that return the old value
 	OverrideReturn Feature = "override_return"
+	FmodRetSyscall Feature = "fmod_ret_syscall" // fmod_ret programs on the entry functions of system calls
 	Stats          Feature = "bpf_stats"
 )
 
@@ -46,7 +47,7 @@ const (
 func AllFeatures() []Feature {
 	return []Feature{
 		BTF, Tracefs, Tracepoint, RawTracepoint, Kprobe, KprobeMulti, Fentry, FmodRet, LSM, Uprobe, UprobeMulti, RingBuffer, ReadKernel,
-		FetchAtomics, OverrideReturn, Stats,
+		FetchAtomics, OverrideReturn, FmodRetSyscall, Stats,
 		AttachCookie, GetFuncIP, BpfLoop, ForEachMapElem, IterNum, RdonlyCast, TaskBTF, KprobeSession, MayGoto, KtimeTAI, BootNS,
 		GetNsPidTgid, LargeKeys, TypedTracepoint, PreemptsRawTracepoints,
 	}

@@ -29,6 +29,7 @@ var expected = map[kernel.Feature][]bool{
 	kernel.ReadKernel:     {true, true, true, true},
 	kernel.FetchAtomics:   {false, true, true, true},
 	kernel.OverrideReturn: {false, false, false, false},
+	kernel.FmodRetSyscall: {false, false, false, true},
 	kernel.Stats:          {true, true, true, true},
 }
 
