@@ -189,14 +189,21 @@ func (s *Session) fill() error {
 		if m == nil {
 			return fmt.Errorf("%s: no map %q to fill", s.spec.Name, f.Map)
 		}
-		if err := put(m, f); err != nil {
+		if err := s.put(m, f); err != nil {
 			return fmt.Errorf("%s: map %s: %w", s.spec.Name, f.Map, err)
 		}
 	}
 	return nil
 }
 
-func put(m *ebpf.Map, f prog.MapFill) error {
+func (s *Session) put(m *ebpf.Map, f prog.MapFill) error {
+	if name, ok := f.Value.(prog.ProgramName); ok {
+		p := s.coll.Programs[string(name)]
+		if p == nil {
+			return fmt.Errorf("no program %q", name)
+		}
+		return m.Put(f.Key, p)
+	}
 	dir, ok := f.Value.(prog.CgroupPath)
 	if !ok {
 		return m.Put(f.Key, f.Value)

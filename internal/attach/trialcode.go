@@ -246,3 +246,17 @@ func kfuncs(names ...string) (ids []uint32, ok bool) {
 	}
 	return ids, true
 }
+
+// ModifiesReturn says whether the kernel takes programs that modify what a function returns.
+func ModifiesReturn(function string) bool {
+	types, err := kernel.RunningTypes()
+	if err != nil {
+		return false
+	}
+	id, ok := types.Find(kernel.BTFFunc, function)
+	if !ok {
+		return false
+	}
+	p := trialProgram{kind: ebpf.Tracing, attach: ebpf.AttachModifyReturn, target: id, code: emptyProgram}
+	return p.load(nil) == nil
+}

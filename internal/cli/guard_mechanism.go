@@ -123,9 +123,26 @@ func whatItNeeds(m guard.Mechanism) kernel.Feature {
 	case guard.FmodRet:
 		return kernel.FmodRet
 	case guard.Override:
+		if byModifying(m) != nil {
+			return kernel.FmodRetSyscall
+		}
 		return kernel.OverrideReturn
 	}
 	return kernel.RawTracepoint
+}
+
+// byModifying is for override on kernels without the helper for it that let programs modify what system calls return: it
+// says of which functions that is so.
+func byModifying(m guard.Mechanism) func(function string) bool {
+	if m != guard.Override || attach.Try(kernel.OverrideReturn).State == kernel.Present || attach.Try(kernel.FmodRetSyscall).State != kernel.Present {
+		return nil
+	}
+	return attach.ModifiesReturn
+}
+
+// guardOptions are what a mechanism is loaded with on this kernel.
+func guardOptions(m guard.Mechanism) guard.Options {
+	return guard.Options{Mechanism: m, Returns: byReturns(m), Modifies: byModifying(m)}
 }
 
 // byReturns says whether a mechanism has to do with the returns of system calls, because the kernel has no kprobes.

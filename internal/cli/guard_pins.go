@@ -151,7 +151,7 @@ func (st *guardState) watched() bool {
 // pin makes the guard outlive sonde.
 func (g *guardRun) pin() error {
 	s := g.run.session
-	if err := s.Pin(g.pins.own, guard.Maps()...); err != nil {
+	if err := s.Pin(g.pins.own, guard.Maps(g.mechanism)...); err != nil {
 		return fmt.Errorf("--persist: %w", err)
 	}
 	if err := g.pins.write(g.state()); err != nil {

@@ -141,10 +141,10 @@ func (g *guardRun) signals() []os.Signal {
 // open loads what guards by the strongest mechanism that has proved itself.
 func (g *guardRun) open() (*prog.Spec, *attach.Session, error) {
 	build := func(m guard.Mechanism) (*prog.Spec, error) {
-		return guard.Spec(guard.Options{
-			Mechanism: m, Fields: g.keys, RingBytes: g.out.buffer, UrgentBytes: max(urgentBytes, g.out.buffer), Sizes: guard.SizesFor(g.armed),
-			Returns: byReturns(m),
-		})
+		opt := guardOptions(m)
+		opt.Fields, opt.Sizes = g.keys, guard.SizesFor(g.armed)
+		opt.RingBytes, opt.UrgentBytes = g.out.buffer, max(urgentBytes, g.out.buffer)
+		return guard.Spec(opt)
 	}
 	narrow := g.flags.narrows()
 	var admit []func(*attach.Session, uint32) error

@@ -100,7 +100,7 @@ func (v *verifier) run(mechanisms []guard.Mechanism) (*bypass.Report, error) {
 		column := &bypass.Column{Mechanism: string(m)}
 		report.Columns = append(report.Columns, column)
 		g, err := openGuard(ctx, []guard.Mechanism{m}, func(m guard.Mechanism) (*prog.Spec, error) {
-			return guard.Spec(guard.Options{Mechanism: m, Returns: byReturns(m)})
+			return guard.Spec(guardOptions(m))
 		})
 		var refused *noMechanism
 		switch {

@@ -22,7 +22,7 @@ import (
 func guardBy(t *testing.T, m guard.Mechanism) *guardSession {
 	t.Helper()
 	g, err := openGuard(t.Context(), []guard.Mechanism{m}, func(m guard.Mechanism) (*prog.Spec, error) {
-		return guard.Spec(guard.Options{Mechanism: m, Returns: byReturns(m)})
+		return guard.Spec(guardOptions(m))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -232,11 +232,30 @@ func TestGuestVerifyKill(t *testing.T) {
 	}
 }
 
+// byString are the ways that the path as it is written gives away: covered by override, whatever the kind of rule.
+var byString = []string{
+	"openat", "open", "openat2", "double slash", "dot-dot", "relative name", "dirfd", "execve", "for writing", "O_TRUNC", "O_TRUNC, read-only",
+	"creat", "another thread", "program loader",
+}
+
+// Override goes by what the caller writes. What that gives away is covered; what it does not is shown as a hole.
+func TestGuestVerifyOverride(t *testing.T) {
+	vmtest.Need(t, kernel.FmodRetSyscall)
+	g := guardBy(t, guard.Override)
+	v := verifierOf(t, bypass.Shapes, everyGroup...)
+	c := v.column(t, g)
+	for _, w := range v.survey.Ways {
+		cell := c.Cell(w)
+		t.Log(w.Name, "|", cell, "|", cell.Why)
+	}
+	t.Fail()
+}
+
 // The mechanism that is chosen is the strongest that works, and why the stronger ones do not is told.
 func TestGuestChoice(t *testing.T) {
 	vmtest.Need(t, kernel.FmodRet)
 	g, err := openGuard(t.Context(), guard.Mechanisms(), func(m guard.Mechanism) (*prog.Spec, error) {
-		return guard.Spec(guard.Options{Mechanism: m, Returns: byReturns(m)})
+		return guard.Spec(guardOptions(m))
 	})
 	if err != nil {
 		t.Fatal(err)

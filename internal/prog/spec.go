@@ -115,5 +115,8 @@ type Record struct {
 	Body []byte // what follows the common header
 }
 
+// ProgramName is a MapFill Value for a program array: the program of the Spec's collection that has that name.
+type ProgramName string
+
 // CgroupPath is a MapFill Value for a cgroup array: the cgroup v2 directory at that path.
 type CgroupPath string

@@ -51,6 +51,7 @@ func Arm(set *rule.Set, env Env) (*Armed, error) {
 		env: env, set: set, walker: w,
 		out: &Armed{
 			Objects: make(map[Object][]int), Entries: make(map[Entry][]int), Trees: make(map[Object][]int), Names: make(map[string][]int),
+			Steps: make(map[Entry]Step),
 		},
 		watch: make(map[string]map[string]Object),
 		globs: make(map[GlobAt]bool),
@@ -301,6 +302,7 @@ func (a *armer) addGlob(g GlobAt) {
 // watchSteps watches each directory that a path leads through for the name that it leads to. The last name is the kernel's
 // affair, unless it is a link or a directory.
 func (a *armer) watchSteps(f *found) {
+	a.addSteps(f)
 	for i, s := range f.steps {
 		if i == len(f.steps)-1 && len(f.missing) == 0 && !f.obj.isDir() {
 			break

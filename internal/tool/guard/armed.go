@@ -14,6 +14,12 @@ type Entry struct {
 	Name string // of at most 255 bytes
 }
 
+// Step is where a name in a directory leads.
+type Step struct {
+	To   Object
+	Link bool // it is a symbolic link
+}
+
 // GlobAt is a pattern for one name: in a directory (Dir), anywhere below one (Dir and Below), or anywhere (Dir zero).
 type GlobAt struct {
 	Dir     Object
@@ -31,8 +37,10 @@ type Armed struct {
 	Trees   map[Object][]int // directories: they, and all below
 	Names   map[string][]int // base names, anywhere
 	Globs   []GlobAt
-	Notes   []string // what the user should know: paths that are not there yet, limits
-	Watch   []string // directories whose change means that the set must be resolved anew
+	// Steps are the names in directories that the paths of rules lead through, and from those directories back ("..").
+	Steps map[Entry]Step
+	Notes []string // what the user should know: paths that are not there yet, limits
+	Watch []string // directories whose change means that the set must be resolved anew
 	// WatchFor has for directories of Watch the names in them that matter, and what was there (zero: nothing). A directory that
 	// is not in it is watched for all names.
 	WatchFor map[string]map[string]Object

@@ -86,13 +86,17 @@ func (x *expansion) expand(d dir, steps []string, depth int) {
 		x.watchDir(d.path, name, Object{})
 		x.enter(d, name, func(sub dir) {
 			x.watchDir(d.path, name, sub.obj.Object)
+			x.addStep(d.obj.Object, name, sub.obj.Object, false)
 			x.expand(sub, rest, depth+1)
 		})
 	default:
 		x.watchAll(d.path)
 		x.list(d, func(entry dirEntry) {
 			if entry.maybeDir() && rule.MatchName(name, entry.name) {
-				x.enter(d, entry.name, func(sub dir) { x.expand(sub, rest, depth+1) })
+				x.enter(d, entry.name, func(sub dir) {
+					x.addStep(d.obj.Object, entry.name, sub.obj.Object, false)
+					x.expand(sub, rest, depth+1)
+				})
 			}
 		})
 	}

@@ -18,17 +18,21 @@ import (
 const (
 	bpfMapCgroupmap              = "cgroupmap"
 	bpfMapCounters               = "counters"
+	bpfMapGuardAsked             = "guard_asked"
+	bpfMapGuardCalls             = "guard_calls"
 	bpfMapGuardClaims            = "guard_claims"
 	bpfMapGuardCounts            = "guard_counts"
 	bpfMapGuardDirGlobs          = "guard_dir_globs"
 	bpfMapGuardEntries           = "guard_entries"
 	bpfMapGuardGlobs             = "guard_globs"
+	bpfMapGuardJump              = "guard_jump"
 	bpfMapGuardLearning          = "guard_learning"
 	bpfMapGuardLearnt            = "guard_learnt"
 	bpfMapGuardLists             = "guard_lists"
 	bpfMapGuardNames             = "guard_names"
 	bpfMapGuardObjects           = "guard_objects"
 	bpfMapGuardRules             = "guard_rules"
+	bpfMapGuardSteps             = "guard_steps"
 	bpfMapGuardTrees             = "guard_trees"
 	bpfMapGuardWhos              = "guard_whos"
 	bpfMapMntnsmap               = "mntnsmap"
@@ -39,6 +43,7 @@ const (
 	bpfMapTargetPids             = "target_pids"
 	bpfMapTargetTree             = "target_tree"
 	bpfMapUrgent                 = "urgent"
+	bpfProgGuardCall             = "guard_call"
 	bpfProgGuardExec             = "guard_exec"
 	bpfProgGuardExit             = "guard_exit"
 	bpfProgGuardFileIoctl        = "guard_file_ioctl"
@@ -62,6 +67,7 @@ const (
 	bpfProgGuardInodeUnlink      = "guard_inode_unlink"
 	bpfProgGuardMmapFile         = "guard_mmap_file"
 	bpfProgGuardSysExit          = "guard_sys_exit"
+	bpfProgGuardToCall           = "guard_to_call"
 	bpfProgTargetExit            = "target_exit"
 	bpfProgTargetFork            = "target_fork"
 	bpfVarArgMmapProt            = "arg_mmap_prot"
@@ -75,6 +81,7 @@ const (
 	bpfVarGuardGlobsHalf         = "guard_globs_half"
 	bpfVarGuardHas0              = "guard_has_0"
 	bpfVarGuardHas1              = "guard_has_1"
+	bpfVarGuardKprobes           = "guard_kprobes"
 	bpfVarGuardLearntFull        = "guard_learnt_full"
 	bpfVarGuardLearntSome        = "guard_learnt_some"
 	bpfVarGuardLimitCount        = "guard_limit_count"
@@ -83,9 +90,11 @@ const (
 	bpfVarGuardMaxDenies         = "guard_max_denies"
 	bpfVarGuardMechanism         = "guard_mechanism"
 	bpfVarGuardMode              = "guard_mode"
+	bpfVarGuardOverrides         = "guard_overrides"
 	bpfVarGuardRulesHalf         = "guard_rules_half"
 	bpfVarGuardSeed              = "guard_seed"
 	bpfVarGuardSelf              = "guard_self"
+	bpfVarGuardStepsRoom         = "guard_steps_room"
 	bpfVarGuardWant              = "guard_want"
 	bpfVarTargetCgroupCount      = "target_cgroup_count"
 	bpfVarTargetLive             = "target_live"
@@ -137,6 +146,7 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
+	GuardCall             *ebpf.ProgramSpec `ebpf:"guard_call"`
 	GuardExec             *ebpf.ProgramSpec `ebpf:"guard_exec"`
 	GuardExit             *ebpf.ProgramSpec `ebpf:"guard_exit"`
 	GuardFileIoctl        *ebpf.ProgramSpec `ebpf:"guard_file_ioctl"`
@@ -160,6 +170,7 @@ type bpfProgramSpecs struct {
 	GuardInodeUnlink      *ebpf.ProgramSpec `ebpf:"guard_inode_unlink"`
 	GuardMmapFile         *ebpf.ProgramSpec `ebpf:"guard_mmap_file"`
 	GuardSysExit          *ebpf.ProgramSpec `ebpf:"guard_sys_exit"`
+	GuardToCall           *ebpf.ProgramSpec `ebpf:"guard_to_call"`
 	TargetExit            *ebpf.ProgramSpec `ebpf:"target_exit"`
 	TargetFork            *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
@@ -170,17 +181,21 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	Cgroupmap     *ebpf.MapSpec `ebpf:"cgroupmap"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	GuardAsked    *ebpf.MapSpec `ebpf:"guard_asked"`
+	GuardCalls    *ebpf.MapSpec `ebpf:"guard_calls"`
 	GuardClaims   *ebpf.MapSpec `ebpf:"guard_claims"`
 	GuardCounts   *ebpf.MapSpec `ebpf:"guard_counts"`
 	GuardDirGlobs *ebpf.MapSpec `ebpf:"guard_dir_globs"`
 	GuardEntries  *ebpf.MapSpec `ebpf:"guard_entries"`
 	GuardGlobs    *ebpf.MapSpec `ebpf:"guard_globs"`
+	GuardJump     *ebpf.MapSpec `ebpf:"guard_jump"`
 	GuardLearning *ebpf.MapSpec `ebpf:"guard_learning"`
 	GuardLearnt   *ebpf.MapSpec `ebpf:"guard_learnt"`
 	GuardLists    *ebpf.MapSpec `ebpf:"guard_lists"`
 	GuardNames    *ebpf.MapSpec `ebpf:"guard_names"`
 	GuardObjects  *ebpf.MapSpec `ebpf:"guard_objects"`
 	GuardRules    *ebpf.MapSpec `ebpf:"guard_rules"`
+	GuardSteps    *ebpf.MapSpec `ebpf:"guard_steps"`
 	GuardTrees    *ebpf.MapSpec `ebpf:"guard_trees"`
 	GuardWhos     *ebpf.MapSpec `ebpf:"guard_whos"`
 	Mntnsmap      *ebpf.MapSpec `ebpf:"mntnsmap"`
@@ -208,6 +223,7 @@ type bpfVariableSpecs struct {
 	GuardGlobsHalf       *ebpf.VariableSpec `ebpf:"guard_globs_half"`
 	GuardHas0            *ebpf.VariableSpec `ebpf:"guard_has_0"`
 	GuardHas1            *ebpf.VariableSpec `ebpf:"guard_has_1"`
+	GuardKprobes         *ebpf.VariableSpec `ebpf:"guard_kprobes"`
 	GuardLearntFull      *ebpf.VariableSpec `ebpf:"guard_learnt_full"`
 	GuardLearntSome      *ebpf.VariableSpec `ebpf:"guard_learnt_some"`
 	GuardLimitCount      *ebpf.VariableSpec `ebpf:"guard_limit_count"`
@@ -216,9 +232,11 @@ type bpfVariableSpecs struct {
 	GuardMaxDenies       *ebpf.VariableSpec `ebpf:"guard_max_denies"`
 	GuardMechanism       *ebpf.VariableSpec `ebpf:"guard_mechanism"`
 	GuardMode            *ebpf.VariableSpec `ebpf:"guard_mode"`
+	GuardOverrides       *ebpf.VariableSpec `ebpf:"guard_overrides"`
 	GuardRulesHalf       *ebpf.VariableSpec `ebpf:"guard_rules_half"`
 	GuardSeed            *ebpf.VariableSpec `ebpf:"guard_seed"`
 	GuardSelf            *ebpf.VariableSpec `ebpf:"guard_self"`
+	GuardStepsRoom       *ebpf.VariableSpec `ebpf:"guard_steps_room"`
 	GuardWant            *ebpf.VariableSpec `ebpf:"guard_want"`
 	TargetCgroupCount    *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
 	TargetLive           *ebpf.VariableSpec `ebpf:"target_live"`
@@ -250,17 +268,21 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	Cgroupmap     *ebpf.Map `ebpf:"cgroupmap"`
 	Counters      *ebpf.Map `ebpf:"counters"`
+	GuardAsked    *ebpf.Map `ebpf:"guard_asked"`
+	GuardCalls    *ebpf.Map `ebpf:"guard_calls"`
 	GuardClaims   *ebpf.Map `ebpf:"guard_claims"`
 	GuardCounts   *ebpf.Map `ebpf:"guard_counts"`
 	GuardDirGlobs *ebpf.Map `ebpf:"guard_dir_globs"`
 	GuardEntries  *ebpf.Map `ebpf:"guard_entries"`
 	GuardGlobs    *ebpf.Map `ebpf:"guard_globs"`
+	GuardJump     *ebpf.Map `ebpf:"guard_jump"`
 	GuardLearning *ebpf.Map `ebpf:"guard_learning"`
 	GuardLearnt   *ebpf.Map `ebpf:"guard_learnt"`
 	GuardLists    *ebpf.Map `ebpf:"guard_lists"`
 	GuardNames    *ebpf.Map `ebpf:"guard_names"`
 	GuardObjects  *ebpf.Map `ebpf:"guard_objects"`
 	GuardRules    *ebpf.Map `ebpf:"guard_rules"`
+	GuardSteps    *ebpf.Map `ebpf:"guard_steps"`
 	GuardTrees    *ebpf.Map `ebpf:"guard_trees"`
 	GuardWhos     *ebpf.Map `ebpf:"guard_whos"`
 	Mntnsmap      *ebpf.Map `ebpf:"mntnsmap"`
@@ -277,17 +299,21 @@ func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.Cgroupmap,
 		m.Counters,
+		m.GuardAsked,
+		m.GuardCalls,
 		m.GuardClaims,
 		m.GuardCounts,
 		m.GuardDirGlobs,
 		m.GuardEntries,
 		m.GuardGlobs,
+		m.GuardJump,
 		m.GuardLearning,
 		m.GuardLearnt,
 		m.GuardLists,
 		m.GuardNames,
 		m.GuardObjects,
 		m.GuardRules,
+		m.GuardSteps,
 		m.GuardTrees,
 		m.GuardWhos,
 		m.Mntnsmap,
@@ -316,6 +342,7 @@ type bpfVariables struct {
 	GuardGlobsHalf       *ebpf.Variable `ebpf:"guard_globs_half"`
 	GuardHas0            *ebpf.Variable `ebpf:"guard_has_0"`
 	GuardHas1            *ebpf.Variable `ebpf:"guard_has_1"`
+	GuardKprobes         *ebpf.Variable `ebpf:"guard_kprobes"`
 	GuardLearntFull      *ebpf.Variable `ebpf:"guard_learnt_full"`
 	GuardLearntSome      *ebpf.Variable `ebpf:"guard_learnt_some"`
 	GuardLimitCount      *ebpf.Variable `ebpf:"guard_limit_count"`
@@ -324,9 +351,11 @@ type bpfVariables struct {
 	GuardMaxDenies       *ebpf.Variable `ebpf:"guard_max_denies"`
 	GuardMechanism       *ebpf.Variable `ebpf:"guard_mechanism"`
 	GuardMode            *ebpf.Variable `ebpf:"guard_mode"`
+	GuardOverrides       *ebpf.Variable `ebpf:"guard_overrides"`
 	GuardRulesHalf       *ebpf.Variable `ebpf:"guard_rules_half"`
 	GuardSeed            *ebpf.Variable `ebpf:"guard_seed"`
 	GuardSelf            *ebpf.Variable `ebpf:"guard_self"`
+	GuardStepsRoom       *ebpf.Variable `ebpf:"guard_steps_room"`
 	GuardWant            *ebpf.Variable `ebpf:"guard_want"`
 	TargetCgroupCount    *ebpf.Variable `ebpf:"target_cgroup_count"`
 	TargetLive           *ebpf.Variable `ebpf:"target_live"`
@@ -340,6 +369,7 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
+	GuardCall             *ebpf.Program `ebpf:"guard_call"`
 	GuardExec             *ebpf.Program `ebpf:"guard_exec"`
 	GuardExit             *ebpf.Program `ebpf:"guard_exit"`
 	GuardFileIoctl        *ebpf.Program `ebpf:"guard_file_ioctl"`
@@ -363,12 +393,14 @@ type bpfPrograms struct {
 	GuardInodeUnlink      *ebpf.Program `ebpf:"guard_inode_unlink"`
 	GuardMmapFile         *ebpf.Program `ebpf:"guard_mmap_file"`
 	GuardSysExit          *ebpf.Program `ebpf:"guard_sys_exit"`
+	GuardToCall           *ebpf.Program `ebpf:"guard_to_call"`
 	TargetExit            *ebpf.Program `ebpf:"target_exit"`
 	TargetFork            *ebpf.Program `ebpf:"target_fork"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.GuardCall,
 		p.GuardExec,
 		p.GuardExit,
 		p.GuardFileIoctl,
@@ -392,6 +424,7 @@ func (p *bpfPrograms) Close() error {
 		p.GuardInodeUnlink,
 		p.GuardMmapFile,
 		p.GuardSysExit,
+		p.GuardToCall,
 		p.TargetExit,
 		p.TargetFork,
 	)

@@ -81,6 +81,12 @@ GLOBAL int piece_ends(__u64 name, __u32 off)
 	return piece_read(bytes, name, off) <= PIECE;
 }
 
+static __always_inline __u64 word_hash(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 29;
+}
+
 GLOBAL __u64 piece_hash(__u64 name, __u32 off, __u64 hash)
 {
 	__u64 words[PIECE / 8 + 1];
@@ -90,16 +96,15 @@ GLOBAL __u64 piece_hash(__u64 name, __u32 off, __u64 hash)
 	for (i = 0; i < PIECE / 8; i++) {
 		if (i * 8 >= len)
 			break;
-		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15ULL;
-		hash ^= hash >> 29;
+		hash = word_hash(hash, words[i]);
 	}
 	return hash;
 }
 
-GLOBAL __u64 name_hash(__u64 dentry)
+/* Of a name at an address in the kernel. */
+GLOBAL __u64 name_hash(__u64 name)
 {
-	struct dentry *d = (struct dentry *)dentry;
-	__u64 name = (__u64)BPF_CORE_READ(d, d_name.name), hash = guard_seed;
+	__u64 hash = guard_seed;
 	__u32 off;
 
 	for (off = 0; off < PIECES * PIECE; off += PIECE) {
@@ -128,13 +133,12 @@ GLOBAL __u64 piece_glob(__u64 name, __u32 off, __u64 state, __u32 at)
 	return state;
 }
 
-/* Whether the name of a dentry matches a glob. */
-GLOBAL int glob_matches(__u64 dentry, __u32 glob, __u64 ask)
+/* Whether a name matches a glob. */
+GLOBAL int glob_matches(__u64 name, __u32 glob, __u64 ask)
 {
 	__u32 at = half_of(ask, guard_globs_half) + glob, off;
-	struct dentry *d = (struct dentry *)dentry;
-	__u64 name = (__u64)BPF_CORE_READ(d, d_name.name), state = 1;
 	struct guard_glob *g;
+	__u64 state = 1;
 
 	if (glob >= guard_globs_half)
 		return 0;
@@ -147,7 +151,7 @@ GLOBAL int glob_matches(__u64 dentry, __u32 glob, __u64 ask)
 	return g && (state & g->accept) != 0;
 }
 
-GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64 dentry)
+GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64 name)
 {
 	__u32 at = half_of(ask, guard_lists_half) + index, *glob;
 	struct guard_glob *g;
@@ -157,7 +161,7 @@ GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64
 		return decided;
 	at = half_of(ask, guard_globs_half) + *glob;
 	g = bpf_map_lookup_elem(&guard_globs, &at);
-	if (!g || g->rule >= RULE_OF(decided) || !glob_matches(dentry, *glob, ask))
+	if (!g || g->rule >= RULE_OF(decided) || !glob_matches(name, *glob, ask))
 		return decided;
 	if (ask & ASK_LEARN)
 		learn_list(g->list.first, g->list.count, MATCH_GLOB);
@@ -167,33 +171,33 @@ GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64
 }
 
 /* The same for a list of globs: any of them may be the first that matches. */
-GLOBAL unsigned int scan_globs(__u32 first, __u32 count, __u32 decided, __u64 ask, __u64 dentry)
+GLOBAL unsigned int scan_globs(__u32 first, __u32 count, __u32 decided, __u64 ask, __u64 name)
 {
 	__u32 i;
 
 	for (i = 0; i < GLOBS_MAX; i++) {
 		if (i >= count)
 			break;
-		decided = scan_globs_turn(first + i, decided, ask, dentry);
+		decided = scan_globs_turn(first + i, decided, ask, name);
 	}
 	return decided;
 }
 
 /* The bit of a wide glob, if it matches the name. A branch in the loop below would double the ways through it with each turn. */
-GLOBAL unsigned int glob_bit(__u64 dentry, __u32 glob, __u64 ask)
+GLOBAL unsigned int glob_bit(__u64 name, __u32 glob, __u64 ask)
 {
-	return glob_matches(dentry, glob, ask) ? 1U << (glob & 31) : 0;
+	return glob_matches(name, glob, ask) ? 1U << (glob & 31) : 0;
 }
 
 /* Which of the wide globs match the name. */
-GLOBAL unsigned int wide_globs(__u64 dentry, __u32 count, __u64 ask)
+GLOBAL unsigned int wide_globs(__u64 name, __u32 count, __u64 ask)
 {
 	__u32 i, hits = 0;
 
 	for (i = 0; i < WIDE_MAX; i++) {
 		if (i >= count)
 			break;
-		hits |= glob_bit(dentry, i, ask);
+		hits |= glob_bit(name, i, ask);
 	}
 	return hits;
 }
@@ -272,20 +276,20 @@ GLOBAL unsigned int by_learnt(__u64 inode, __u32 decided, __u64 ask)
 	return decided;
 }
 
-GLOBAL unsigned int by_name(__u64 dentry, __u32 decided, __u64 ask)
+/* By a name in the directory of that device and inode number. */
+GLOBAL unsigned int by_name(__u32 dev, __u64 ino, __u64 name, __u32 decided, __u64 ask)
 {
-	struct dentry *d = (struct dentry *)dentry;
 	struct guard_object dir = {};
 	struct guard_entry entry = {};
 	struct guard_name any = {};
 	struct guard_list *list;
 	__u64 has = has_of(ask);
-	struct inode *inode;
 
-	inode = BPF_CORE_READ((struct dentry___guard *)d, d_parent, d_inode);
-	object_key(&dir, inode, ask);
+	dir.generation = ASK_GENERATION(ask);
+	dir.dev = dev;
+	dir.ino = ino;
 	if (has & (HAS_ENTRIES | HAS_NAMES))
-		any.name = name_hash(dentry);
+		any.name = name_hash(name);
 	if (has & HAS_ENTRIES) {
 		entry.generation = dir.generation;
 		entry.dev = dir.dev;
@@ -304,7 +308,7 @@ GLOBAL unsigned int by_name(__u64 dentry, __u32 decided, __u64 ask)
 	if (has & HAS_GLOBS) {
 		list = bpf_map_lookup_elem(&guard_dir_globs, &dir);
 		if (list)
-			decided = scan_globs(list->first, list->count, decided, ask, dentry);
+			decided = scan_globs(list->first, list->count, decided, ask, name);
 	}
 	return decided;
 }
@@ -481,13 +485,25 @@ static __always_inline void subject_read(struct subject *s, __u64 subject, __u64
 /* How many mounts on top of each other a name is looked for under. */
 #define STACKED_MOUNTS 4
 
+static __always_inline __u64 name_of(struct dentry *d)
+{
+	return (__u64)BPF_CORE_READ(d, d_name.name);
+}
+
+static __always_inline __u32 by_dentry(struct dentry *d, __u32 decided, __u64 ask)
+{
+	struct inode *dir = BPF_CORE_READ((struct dentry___guard *)d, d_parent, d_inode);
+
+	return by_name(BPF_CORE_READ(dir, i_sb, s_dev), BPF_CORE_READ(dir, i_ino), name_of(d), decided, ask);
+}
+
 static __always_inline __u32 by_names(struct subject *s, __u32 decided, __u64 ask)
 {
 	struct dentry *dentry = s->dentry;
 	struct mount *mount = s->mount;
 	int i;
 
-	decided = by_name((__u64)dentry, decided, ask);
+	decided = by_dentry(dentry, decided, ask);
 	/* What is mounted somewhere also has the name that it is mounted on. */
 	for (i = 0; i < STACKED_MOUNTS; i++) {
 		if (!mount || BPF_CORE_READ(mount, mnt.mnt_root) != dentry)
@@ -496,7 +512,7 @@ static __always_inline __u32 by_names(struct subject *s, __u32 decided, __u64 as
 		if (mount == BPF_CORE_READ(mount, mnt_parent))
 			break;
 		mount = BPF_CORE_READ(mount, mnt_parent);
-		decided = by_name((__u64)dentry, decided, ask);
+		decided = by_dentry(dentry, decided, ask);
 	}
 	return decided;
 }
@@ -511,7 +527,7 @@ static __always_inline __u32 by_place(struct subject *s, __u32 decided, __u64 as
 	if (has & (HAS_ENTRIES | HAS_NAMES | HAS_GLOBS))
 		decided = by_names(s, decided, ask);
 	if (has >> HAS_WIDE_SHIFT & 63) {
-		globs = wide_globs((__u64)s->dentry, has >> HAS_WIDE_SHIFT & 63, ask);
+		globs = wide_globs(name_of(s->dentry), has >> HAS_WIDE_SHIFT & 63, ask);
 		anywhere = globs & (__u32)(has >> 32);
 		if (anywhere)
 			decided = scan_wide(anywhere, decided, ask);

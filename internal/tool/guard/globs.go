@@ -23,7 +23,7 @@ type wideGlob struct {
 func demand(a *Armed) Sizes {
 	s := Sizes{
 		Rules: len(a.Rules), Objects: len(a.Objects), Entries: len(a.Entries), Trees: len(a.Trees) + len(a.Globs) + 1, Names: len(a.Names),
-		DirGlobs: len(a.Globs), Globs: len(a.Globs) + wideMax,
+		DirGlobs: len(a.Globs), Globs: len(a.Globs) + wideMax, Steps: len(a.Steps),
 	}
 	for i := range a.Rules {
 		for _, w := range append([]ArmedWho{a.Rules[i].Who}, a.Rules[i].Except...) {

@@ -24,6 +24,7 @@
 #include "learn.bpf.h"
 #include "decide.bpf.h"
 #include "tell.bpf.h"
+#include "asked.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -35,11 +36,14 @@ const volatile __u32 arg_set_acl_dentry = 1;
 const volatile __u32 arg_remove_acl_dentry = 1;
 const volatile __u32 arg_mmap_prot = 2;
 
+/* Whether the programs are of kprobes. */
+const volatile __u32 guard_kprobes = 0;
+
 static __always_inline __u64 arg(void *ctx, __u32 n)
 {
 	__u64 value = 0;
 
-	if (guard_mechanism != BY_KILL) {
+	if (!guard_kprobes) {
 		bpf_probe_read_kernel(&value, sizeof(value), ctx + 8 * n);
 		return value;
 	}
@@ -426,6 +430,80 @@ SEC("lsm/file_ioctl_compat")
 int guard_file_ioctl_compat(void *ctx)
 {
 	return about_ioctl(ctx);
+}
+
+/* Whether a kprobe has a helper to make its function fail. */
+const volatile __u32 guard_overrides = 0;
+
+/*
+ * At the entry of the system calls that take paths: goes by the path that the caller wrote. Its function is one whose only argument
+ * is where the caller's registers are. What of it does not fit in a path - a descriptor without one - is asked about as on the hooks.
+ */
+SEC("kprobe/guard_call")
+int guard_call(void *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 number, key, slot, which, access, decided;
+	__u64 regs = arg(ctx, 0), ask;
+	struct guard_asked *a;
+	int error = 0;
+
+	if (!in_force())
+		return 0;
+	number = syscall_number((struct pt_regs *)regs) & ~NR_X32;
+	if (number >= CALLS)
+		return 0;
+	if (is_compat(task))
+		number += CALLS;
+	if (bpf_get_current_pid_tgid() >> 32 == WORD(guard_self) || !target_match(task))
+		return 0;
+	slot = claim(&key, CLAIM_PATH);
+	if (slot >= PATH_SLOTS) {
+		count_lost(LOST_SCRATCH);
+		return 0;
+	}
+	for (which = 0; which < 2; which++) {
+		access = asked_read(regs, number, which, slot);
+		a = bpf_map_lookup_elem(&guard_asked, &slot);
+		if (!a || !access)
+			continue;
+		ask = WORD(guard_generation) << 32 | access;
+		if (a->file) {
+			error = ask_about(a->file, access | ASK_FILE);
+		} else {
+			asked_walk(slot, ASK_GENERATION(ask));
+			decided = asked_decide(slot, ask);
+			if (RULE_OF(decided) != RULE_NONE)
+				error = carry_out(a->self, ask | ASK_PATH, decided);
+		}
+		if (error)
+			break;
+	}
+	bpf_map_delete_elem(&guard_claims, &key);
+	error = answer(error);
+	if (!guard_kprobes)
+		return error;
+	if (guard_overrides && error)
+		bpf_override_return(ctx, error);
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} guard_jump SEC(".maps");
+
+/*
+ * A program that changes what a function returns is loaded for that function. So there are many of this one, and one of the
+ * other, which is what takes its time to load.
+ */
+SEC("kprobe/guard_to_call")
+int guard_to_call(void *ctx)
+{
+	bpf_tail_call(ctx, &guard_jump, 0);
+	return 0;
 }
 
 /* A number is given to other processes when its own has ended. */

@@ -169,6 +169,23 @@ struct guard_who {
 	__u64 value[2]; /* exe: dev, ino; comm: its 16 bytes; else the number */
 };
 
+/* Where a name in a directory leads, of those that paths of rules lead through; also of "..". */
+struct guard_step {
+	__u64 ino;
+	__u32 dev;
+	__u32 link; /* it is a symbolic link */
+};
+
+/* A system call that takes paths. Arguments are counted from 1; 0: there is none. */
+struct guard_call {
+	__u16 access[2]; /* asked for of either path; of opens it depends on their flags */
+	__u8 path[2], dirfd[2];
+	__u8 how; /* BY_... */
+	__u8 pad[3];
+};
+
+#define CALLS 1024 /* of 64-bit programs; those of 32-bit ones are behind them */
+
 /* Exact: each is written by atomic additions. */
 struct guard_counters {
 	__u64 matches;

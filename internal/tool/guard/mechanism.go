@@ -40,7 +40,7 @@ const Missed = "an access may have gone through that a rule forbids; --mechanism
 // CPU, other tasks come by there unasked. It counts them (recursion_misses). Programs of LSM hooks always run. Seen on 7.2,
 // where two busy threads on two emulated CPUs came by in one of eight opens; kernels that do not preempt programs
 // (attach.PreemptsRawTracepoints) have no such gap.
-func (m Mechanism) LeftOut() bool { return m == FmodRet }
+func (m Mechanism) LeftOut() bool { return m == FmodRet || m == Override }
 
 // Denies says whether the mechanism can make an operation fail.
 func (m Mechanism) Denies() bool { return m != Kill }

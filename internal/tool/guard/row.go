@@ -70,6 +70,11 @@ func (m *rowMaker) make(e *Event, ruleName string) *prog.Row {
 		m.path = e.AppendFile(m.path)
 		m.row.Values[fFile] = prog.Value{Bytes: m.path}
 	}
+	if e.Mechanism == Override && !e.Reached() {
+		// It was decided at the entry of the call, by what the caller wrote, and that is all there is.
+		m.path = e.AppendFull(m.path[:0])
+		m.row.Values[fFile] = prog.Value{Bytes: m.path, Null: e.Marks&fileevent.NoPath != 0}
+	}
 	own := m.row.Values[len(fileevent.Fields):]
 	m.access = m.access[:0]
 	for left := uint(e.Access & rule.AllAccess); left != 0; left &= left - 1 {

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/bits"
 	"runtime"
@@ -27,6 +26,14 @@ type Options struct {
 	// Returns has Kill look at the returns of system calls, for kernels without kprobes: only what is opened by a system
 	// call of the open family, or executed, is seen.
 	Returns bool
+	// Modifies is for Override on kernels without bpf_override_return: it says whether the kernel lets programs modify what a
+	// function returns. nil: Override is done by kprobes.
+	Modifies func(function string) bool
+}
+
+// kprobes says whether the programs are put on by kprobes.
+func (o *Options) kprobes() bool {
+	return o.Mechanism == Kill && !o.Returns || o.Mechanism == Override && o.Modifies == nil
 }
 
 const (
@@ -55,14 +62,19 @@ const (
 )
 
 // LostReasons are the loss counters of the programs, in their order; the last is target.bpf.h's.
-var LostReasons = []string{"ring_full", "denials_ring_full", "cpu_too_busy", "", "", "", "", "tree_table_full"}
+var LostReasons = []string{"ring_full", "denials_ring_full", "cpu_too_busy", "path_not_in_memory", "", "", "", "tree_table_full"}
 
-// Maps lists the maps that have to be pinned for Load, Switch and Counts to work on what is pinned.
-func Maps() []string {
-	return []string{
+// Maps lists the maps that have to be pinned for Load, Switch and Counts to work on what is pinned, and for its programs to find
+// each other.
+func Maps(m Mechanism) []string {
+	maps := []string{
 		bpfMapGuardObjects, bpfMapGuardEntries, bpfMapGuardTrees, bpfMapGuardNames, bpfMapGuardDirGlobs, bpfMapGuardWhos, bpfMapGuardLearnt,
 		bpfMapGuardLists, bpfMapGuardGlobs, bpfMapGuardRules, bpfMapGuardCounts, ".bss", ".rodata",
 	}
+	if m == Override {
+		maps = append(maps, bpfMapGuardSteps, bpfMapGuardJump) // the last is empty once nobody holds it
+	}
+	return maps
 }
 
 // Spec builds what is to be loaded. It asks the running kernel's types where each hook has its arguments; hooks that this
@@ -73,9 +85,7 @@ func Spec(opt Options) (*prog.Spec, error) {
 		return nil, fmt.Errorf("guard: the embedded object: %w", err)
 	}
 	switch opt.Mechanism {
-	case LSM, FmodRet, Kill:
-	case Override:
-		return nil, errors.New("guard: sonde has no programs yet that deny by override; use lsm, fmod_ret, or kill with --allow-weaker")
+	case LSM, FmodRet, Override, Kill:
 	default:
 		return nil, fmt.Errorf("guard: no mechanism %q", opt.Mechanism)
 	}
@@ -92,10 +102,19 @@ func Spec(opt Options) (*prog.Spec, error) {
 		return nil, err
 	}
 	setSizes(coll, opt)
+	var fill []prog.MapFill
+	if opt.Mechanism == Override {
+		fill = callFill(!opt.kprobes())
+	} else {
+		for _, name := range []string{bpfMapGuardSteps, bpfMapGuardCalls, bpfMapGuardAsked, bpfMapGuardJump} {
+			delete(coll.Maps, name)
+		}
+	}
 	return &prog.Spec{
 		Name:        "guard",
 		Collection:  coll,
 		Probes:      probes,
+		Fill:        fill,
 		Ring:        bpfMapRecords,
 		Urgent:      bpfMapUrgent,
 		Counters:    bpfMapCounters,
@@ -110,6 +129,8 @@ func setConstants(coll *ebpf.CollectionSpec, opt Options, args map[string]uint32
 	}
 	constants := map[string]any{
 		bpfVarGuardMechanism: opt.Mechanism.number(),
+		bpfVarGuardKprobes:   flag(opt.kprobes()),
+		bpfVarGuardOverrides: flag(opt.Mechanism == Override && opt.kprobes()),
 		bpfVarGuardWant:      wanted(opt.Fields),
 		bpfVarGuardSeed:      binary.NativeEndian.Uint64(seed[:]),
 	}
@@ -122,14 +143,25 @@ func setConstants(coll *ebpf.CollectionSpec, opt Options, args map[string]uint32
 		}
 	}
 	sizes := opt.Sizes.atLeast(SizesFor(nil))
+	steps := 0
+	if opt.Mechanism == Override {
+		steps = sizes.Steps
+	}
 	for name, n := range map[string]int{
-		bpfVarGuardRulesHalf: sizes.Rules, bpfVarGuardListsHalf: sizes.Lists, bpfVarGuardGlobsHalf: sizes.Globs,
+		bpfVarGuardStepsRoom: steps, bpfVarGuardRulesHalf: sizes.Rules, bpfVarGuardListsHalf: sizes.Lists, bpfVarGuardGlobsHalf: sizes.Globs,
 	} {
 		if err := coll.Variables[name].Set(uint64(n)); err != nil {
 			return fmt.Errorf("guard: constant %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+func flag(on bool) uint32 {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 const (
@@ -164,18 +196,18 @@ func setSizes(coll *ebpf.CollectionSpec, opt Options) {
 	if err != nil {
 		cpus = runtime.NumCPU()
 	}
-	coll.Maps[bpfMapGuardClaims].MaxEntries = uint32(cpus * pathSlots)
+	coll.Maps[bpfMapGuardClaims].MaxEntries = uint32(2 * cpus * pathSlots)
 
 	sizes := opt.Sizes.atLeast(SizesFor(nil))
 	for name, half := range map[string]int{
 		bpfMapGuardRules: sizes.Rules, bpfMapGuardCounts: sizes.Rules, bpfMapGuardLists: sizes.Lists, bpfMapGuardGlobs: sizes.Globs,
 		bpfMapGuardObjects: sizes.Objects, bpfMapGuardEntries: sizes.Entries, bpfMapGuardTrees: sizes.Trees,
-		bpfMapGuardNames: sizes.Names, bpfMapGuardDirGlobs: sizes.DirGlobs, bpfMapGuardWhos: sizes.Whos,
+		bpfMapGuardNames: sizes.Names, bpfMapGuardDirGlobs: sizes.DirGlobs, bpfMapGuardWhos: sizes.Whos, bpfMapGuardSteps: sizes.Steps,
 	} {
 		m := coll.Maps[name]
 		m.MaxEntries = uint32(2 * half)
 		// Memory for what is there, not for what may be. Programs of kprobes must not have such maps.
-		if m.Type == ebpf.Hash && opt.Mechanism != Kill {
+		if m.Type == ebpf.Hash && !opt.kprobes() {
 			m.Flags |= unix.BPF_F_NO_PREALLOC
 		}
 	}
@@ -192,12 +224,12 @@ const (
 
 // Sizes is how much the tables hold, of one generation of rules.
 type Sizes struct {
-	Rules, Lists, Objects, Entries, Trees, Names, DirGlobs, Globs, Whos int
+	Rules, Lists, Objects, Entries, Trees, Names, DirGlobs, Globs, Whos, Steps int
 }
 
 // SizesFor returns what a set of rules needs, with room for a reload to be several times as large.
 func SizesFor(a *Armed) Sizes {
-	least := Sizes{Rules: 1024, Lists: 4096, Objects: 16384, Entries: 4096, Trees: 4096, Names: 1024, DirGlobs: 1024, Globs: 256, Whos: 4096}
+	least := Sizes{Rules: 1024, Lists: 4096, Objects: 16384, Entries: 4096, Trees: 4096, Names: 1024, DirGlobs: 1024, Globs: 256, Whos: 4096, Steps: 4096}
 	if a == nil {
 		return least
 	}
@@ -206,6 +238,7 @@ func SizesFor(a *Armed) Sizes {
 	return Sizes{
 		Rules: room(need.Rules), Lists: room(need.Lists), Objects: room(need.Objects), Entries: room(need.Entries), Trees: room(need.Trees),
 		Names: room(need.Names), DirGlobs: room(need.DirGlobs), Globs: room(need.Globs), Whos: room(need.Whos),
+		Steps: room(need.Steps),
 	}.atLeast(least)
 }
 
@@ -213,7 +246,7 @@ func (s Sizes) atLeast(t Sizes) Sizes {
 	return Sizes{
 		Rules: max(s.Rules, t.Rules), Lists: max(s.Lists, t.Lists), Objects: max(s.Objects, t.Objects), Entries: max(s.Entries, t.Entries),
 		Trees: max(s.Trees, t.Trees), Names: max(s.Names, t.Names), DirGlobs: max(s.DirGlobs, t.DirGlobs), Globs: max(s.Globs, t.Globs),
-		Whos: max(s.Whos, t.Whos),
+		Whos: max(s.Whos, t.Whos), Steps: max(s.Steps, t.Steps),
 	}
 }
 
@@ -265,10 +298,21 @@ func probesFor(coll *ebpf.CollectionSpec, opt Options) ([]prog.Probe, map[string
 		for _, h := range hooks {
 			delete(coll.Programs, h.program)
 		}
+		delete(coll.Programs, bpfProgGuardCall)
+		delete(coll.Programs, bpfProgGuardToCall)
 		return append(probes, raw(bpfProgGuardSysExit, "sys_exit"), raw(bpfProgGuardExec, "sched_process_exec")), args, nil
 	}
 	delete(coll.Programs, bpfProgGuardSysExit)
 	delete(coll.Programs, bpfProgGuardExec)
+	if opt.Mechanism == Override {
+		for _, h := range hooks {
+			delete(coll.Programs, h.program)
+		}
+		onCalls, err := callProbes(coll, opt)
+		return append(probes, onCalls...), args, err
+	}
+	delete(coll.Programs, bpfProgGuardCall)
+	delete(coll.Programs, bpfProgGuardToCall)
 	for _, h := range hooks {
 		if _, better := parameters(opt.Types, "security_"+h.instead); h.instead != "" && better {
 			delete(coll.Programs, h.program)

@@ -10,6 +10,8 @@
 const volatile __u64 guard_rules_half = 1;
 const volatile __u64 guard_lists_half = 1;
 const volatile __u64 guard_globs_half = 1;
+/* How many steps of paths there is room for; 0: the mechanism goes by no paths. */
+const volatile __u64 guard_steps_room = 0;
 /* Makes hashes of names unforeseeable: two names with one hash would be one name to us. */
 const volatile __u64 guard_seed = 0;
 
@@ -37,6 +39,7 @@ GUARD_HASH(guard_dir_globs, struct guard_object, struct guard_list); /* a list o
 GUARD_HASH(guard_whos, struct guard_who, __u8);
 GUARD_HASH(guard_learnt, struct guard_object, struct guard_learnt);
 GUARD_HASH(guard_learning, __u64, struct guard_learning); /* by the task that is at it */
+GUARD_HASH(guard_steps, struct guard_entry, struct guard_step);
 GUARD_ARRAY(guard_lists, __u32);
 GUARD_ARRAY(guard_globs, struct guard_glob);
 GUARD_ARRAY(guard_rules, struct guard_rule);
@@ -64,6 +67,7 @@ __u64 guard_learnt_full = 0; /* files that could not be remembered */
 #define ASK_ACCESS(ask) ((__u16)(ask))
 #define ASK_FILE 0x10000  /* the subject is a struct file, not a struct dentry */
 #define ASK_LEARN 0x20000 /* what leads to rules is to be remembered; nothing is decided */
+#define ASK_PATH 0x40000  /* the subject is what a caller wrote: a struct guard_asked */
 
 static __always_inline __u32 half_of(__u64 ask, __u32 half)
 {

@@ -60,6 +60,10 @@ type (
 		Who              [1 + maxExcepts]uint32
 		_                uint32
 	}
+	tableStep struct {
+		Ino       uint64
+		Dev, Link uint32
+	}
 	tableWho struct {
 		Generation, Who uint32
 		Value           [2]uint64
@@ -262,6 +266,9 @@ func (l *loader) load() error {
 		return err
 	}
 	if err := l.putGlobs(); err != nil {
+		return err
+	}
+	if err := l.putSteps(); err != nil {
 		return err
 	}
 	var access rule.Access

@@ -13,6 +13,7 @@ const volatile __u32 guard_mechanism = 0;
 #define LOST_RING 0    /* logged, and the ring was full */
 #define LOST_URGENT 1  /* denied or killed, and both rings were full */
 #define LOST_SCRATCH 2 /* more programs of one CPU were at it than there is room for */
+#define LOST_UNREAD 3  /* a path was not in memory when it was to be decided about */
 
 /* Records of what was denied or killed: they wait for no others. */
 struct {
@@ -139,14 +140,53 @@ GLOBAL int asked_put(__u32 slot)
 	return (n - 1) & (PATH_MAX - 1);
 }
 
-static __always_inline __u32 claim(__u32 *key)
+/*
+ * The same where a path was decided about by what the caller wrote: as it was then, for the caller may have changed it. No file
+ * was reached yet.
+ */
+GLOBAL int asked_told(__u32 slot, __u64 asked)
+{
+	struct guard_buffer *b = bpf_map_lookup_elem(&scratch, &slot);
+	struct guard_asked *a = (struct guard_asked *)asked;
+	struct file_event *f;
+	long n;
+
+	if (!b)
+		return 0;
+	f = &b->r.f;
+	bpf_probe_read_kernel(&f->flags, sizeof(f->flags), &a->flags);
+	bpf_probe_read_kernel(&f->dirfd, sizeof(f->dirfd), &a->dirfd);
+	bpf_probe_read_kernel(&f->marks, sizeof(f->marks), &a->marks);
+	bpf_probe_read_kernel(&f->mode, sizeof(f->mode), &a->mode);
+	bpf_probe_read_kernel(&f->how, sizeof(f->how), &a->how);
+	f->marks |= FILE_UNTIMED;
+	n = bpf_probe_read_kernel_str(b->data, PATH_MAX, a->path);
+	return n > 0 ? (n - 1) & (PATH_MAX - 1) : 0;
+}
+
+/* Where a path that is not absolute starts from. */
+GLOBAL int asked_base(__u32 slot, __u64 asked, __u32 off)
+{
+	struct guard_asked *a = (struct guard_asked *)asked;
+	__u64 dentry = 0, mount = 0;
+
+	bpf_probe_read_kernel(&dentry, sizeof(dentry), &a->start);
+	bpf_probe_read_kernel(&mount, sizeof(mount), &a->start_mount);
+	return path_put(dentry, mount + bpf_core_field_offset(struct mount, mnt), off, slot);
+}
+
+/* Which of the slots: those of records, or those of paths that are decided about. */
+#define CLAIM_RECORD 0
+#define CLAIM_PATH 0x80000000
+
+static __always_inline __u32 claim(__u32 *key, __u32 what)
 {
 	__u32 cpu = bpf_get_smp_processor_id(), slot;
 	__u8 one = 1;
 
 #pragma unroll
 	for (slot = 0; slot < PATH_SLOTS; slot++) {
-		*key = cpu * PATH_SLOTS + slot;
+		*key = what | (cpu * PATH_SLOTS + slot);
 		if (!bpf_map_update_elem(&guard_claims, key, &one, BPF_NOEXIST))
 			return slot;
 	}
@@ -158,6 +198,12 @@ static __always_inline struct guard_counters *counts_of(__u32 decided, __u64 ask
 	__u32 at = half_of(ask, guard_rules_half) + RULE_OF(decided);
 
 	return bpf_map_lookup_elem(&guard_counts, &at);
+}
+
+/* Whether it is about a path as it was written. All mechanisms but one have none of that in their programs. */
+static __always_inline bool by_path(__u64 ask)
+{
+	return guard_mechanism == BY_OVERRIDE && (ask & ASK_PATH);
 }
 
 /* Fills in and sends the record; urgent ones go by the ring of their own. */
@@ -177,7 +223,8 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	if (!b)
 		return -1;
 	f = &b->r.f;
-	subject_read(&s, subject, ask);
+	if (!by_path(ask))
+		subject_read(&s, subject, ask);
 	__builtin_memset(&b->r, 0, sizeof(b->r));
 	f->h.type = RECORD_GUARD;
 	f->h.cpu = bpf_get_smp_processor_id();
@@ -195,7 +242,7 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	bpf_get_current_comm(&f->comm, sizeof(f->comm));
 	if (guard_want & WANT_PCOMM)
 		BPF_CORE_READ_STR_INTO(&f->pcomm, task, real_parent, comm);
-	if (ask & ASK_FILE) {
+	if (!by_path(ask) && (ask & ASK_FILE)) {
 		file = (struct file___guard *)subject;
 		f->flags = BPF_CORE_READ(file, f_flags) & ~FMODE_EXEC;
 		if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
@@ -203,7 +250,8 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	}
 	/* Not s.dentry in the macro: it would take s for a type of the kernel's. */
 	dentry = (struct dentry___guard *)s.dentry;
-	f->dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+	if (dentry)
+		f->dev = BPF_CORE_READ(dentry, d_sb, s_dev);
 	inode = s.inode;
 	if (inode) {
 		f->ino = BPF_CORE_READ(inode, i_ino);
@@ -219,11 +267,21 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	b->r.access = what >> 16;
 	b->r.error = error;
 	b->r.mechanism = guard_mechanism;
-	if ((guard_want & WANT_PATH) && (ask & ASK_FILE)) {
+	if (by_path(ask)) {
+		path = asked_told(slot, subject) & (PATH_MAX - 1);
+		f->path_len = path;
+		if (f->marks & FILE_BASED) {
+			len = asked_base(slot, subject, path);
+			if (len & PATH_CUT)
+				f->marks |= FILE_BASE_CUT;
+			len &= PATH_LEN;
+			f->base_len = len;
+		}
+	} else if ((guard_want & WANT_PATH) && (ask & ASK_FILE)) {
 		path = asked_put(slot) & (PATH_MAX - 1);
 		f->path_len = path;
 	}
-	if (guard_want & WANT_FILE) {
+	if (!by_path(ask) && (guard_want & WANT_FILE)) {
 		f->marks |= FILE_WALKED;
 		if (s.mount) {
 			mnt = (__u64)s.mount + bpf_core_field_offset(struct mount, mnt);
@@ -252,7 +310,7 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 GLOBAL int tell(__u64 subject, __u64 ask, __u32 decided, __u32 what, __u32 error)
 {
 	struct guard_counters *c = counts_of(decided, ask);
-	__u32 outcome = what & 0xff, key, slot = claim(&key), lost = LOST_SCRATCH;
+	__u32 outcome = what & 0xff, key, slot = claim(&key, CLAIM_RECORD), lost = LOST_SCRATCH;
 	long err = -1;
 
 	if (slot < PATH_SLOTS) {

@@ -48,6 +48,10 @@ struct css_set___guard {
 	struct cgroup *dfl_cgrp;
 };
 
+struct fs_struct___guard {
+	struct path root, pwd;
+};
+
 struct task_struct___guard {
 	struct css_set___guard *cgroups;
 	unsigned int flags;
@@ -57,6 +61,8 @@ struct task_struct___guard {
 #pragma clang attribute pop
 
 #define O_TRUNC 01000
+#define O_RDWR 2
+#define O_PATH 010000000
 #define FMODE_READ 1
 #define FMODE_WRITE 2
 #define FMODE_EXEC 0x20      /* in f_flags and in f_mode */
@@ -82,6 +88,33 @@ struct task_struct___guard {
 #define FS_IOC_SETFLAGS 0x40086602
 #define FS_IOC32_SETFLAGS 0x40046602
 #define FS_IOC_FSSETXATTR 0x401c5820
+
+#define PATH_MAX 4096
+
+/* What a caller asks for by a path: asked.bpf.h. */
+struct guard_asked {
+	__u64 self;              /* its own address: what it is where a name's or a file's address is wanted */
+	__u64 flags;             /* for the record: */
+	__u64 start, start_mount; /* dentry and mount that the path starts from */
+	__s32 dirfd;
+	__u32 marks;
+	__u16 mode, how;
+	/* Where the walk has come to. */
+	__u32 dev;                /* of the last directory that is known */
+	__u64 ino;
+	__u64 dentry, mount;      /* the start, or a directory above it */
+	__u64 root, root_mount;   /* of the process */
+	__u32 down;               /* steps from there to the directory that is known */
+	__u32 unknown;            /* names behind that one */
+	__u32 away;               /* a link has led away from there */
+	__u32 lost;               /* there is no telling where the path is */
+	__u32 named;              /* the last name was not entered yet: */
+	__u32 name, name_end;     /* where it is in path */
+	__u32 off;
+	__u64 pending, hash;      /* its hash; that of the name just read */
+	__u64 file;               /* there is no path, but this file */
+	char path[PATH_MAX + 16];
+};
 
 /* iattr.ia_valid */
 #define ATTR_MODE (1 << 0)
