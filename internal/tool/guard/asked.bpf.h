@@ -24,6 +24,7 @@ struct {
 	__type(value, struct guard_asked);
 } guard_asked SEC(".maps");
 
+#define RESOLVE_IN_ROOT 0x10
 #define DOTDOT_HASH 0 /* of "..", which no seed makes unforeseeable and no name has */
 #define NAME_WORDS 32 /* of the longest name, and the word with its end */
 #define STACKED 4     /* mounts on top of each other */
@@ -238,6 +239,7 @@ static __always_inline __u32 open_wants(struct guard_asked *a, struct guard_call
 	}
 	a->flags = how.flags;
 	a->mode = how.mode;
+	a->rooted = how.resolve & RESOLVE_IN_ROOT;
 	if (how.flags & O_CREAT)
 		a->marks &= ~FILE_NO_MODE;
 	if (how.flags & O_PATH)
@@ -305,7 +307,7 @@ GLOBAL int asked_read(__u64 regs, __u32 number, __u32 which, __u32 slot)
 	}
 	a->mount = a->root_mount;
 	a->dentry = a->root;
-	if (a->path[0] != '/') {
+	if (a->path[0] != '/' || a->rooted) {
 		a->marks |= FILE_BASED;
 		if (a->dirfd != AT_FDCWD) {
 			file = file_of(task, a->dirfd);
@@ -315,6 +317,10 @@ GLOBAL int asked_read(__u64 regs, __u32 number, __u32 which, __u32 slot)
 			a->dentry = (__u64)BPF_CORE_READ(fs, pwd.dentry);
 			a->mount = mount_of(BPF_CORE_READ(fs, pwd.mnt));
 		}
+	}
+	if (a->rooted) {
+		a->root = a->dentry;
+		a->root_mount = a->mount;
 	}
 	a->start = a->dentry;
 	a->start_mount = a->mount;

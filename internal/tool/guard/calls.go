@@ -2,13 +2,14 @@ package guard
 
 import (
 	"runtime"
+	"strings"
 
 	"sonde/internal/kernel"
 	"sonde/internal/tool/guard/rule"
 )
 
 // callPath is a path that a system call takes: the argument that is it, and the one that is the directory it starts from if it is
-// relative; both counted from 1, and 0 where there is none.
+// relative; both counted from 1, and 0 where there is none. With a descriptor and without a path it is about the descriptor's file.
 type callPath struct {
 	access     rule.Access
 	arg, dirfd uint8
@@ -63,6 +64,13 @@ var calls = []call{
 	{"mknod", callPath{rule.Create, 1, 0}, callPath{}, byHook, 14, ""},
 	{"mknodat", callPath{rule.Create, 2, 1}, callPath{}, byHook, 297, ""},
 	{"chmod", callPath{rule.Metadata, 1, 0}, callPath{}, byHook, 15, ""},
+	{"ftruncate", callPath{rule.Truncate, 0, 1}, callPath{}, byHook, 93, "compat_sys_ftruncate"},
+	{"ftruncate64", callPath{rule.Truncate, 0, 1}, callPath{}, byHook, 194, "sys_ia32_ftruncate64"},
+	{"fchmod", callPath{rule.Metadata, 0, 1}, callPath{}, byHook, 94, ""},
+	{"fchown", callPath{rule.Metadata, 0, 1}, callPath{}, byHook, 207, ""},
+	{"fchown16", callPath{rule.Metadata, 0, 1}, callPath{}, byHook, 95, ""},
+	{"fsetxattr", callPath{rule.Metadata, 0, 1}, callPath{}, byHook, 228, ""},
+	{"fremovexattr", callPath{rule.Metadata, 0, 1}, callPath{}, byHook, 237, ""},
 	{"fchmodat", callPath{rule.Metadata, 2, 1}, callPath{}, byHook, 306, ""},
 	{"fchmodat2", callPath{rule.Metadata, 2, 1}, callPath{}, byHook, 452, ""},
 	{"chown", callPath{rule.Metadata, 1, 0}, callPath{}, byHook, 212, ""},
@@ -144,8 +152,8 @@ func callEntries(machine string) (entries []callEntry) {
 		switch {
 		case function == "":
 			function = "sys_" + c.name
-		case function == "sys_ia32_truncate64" && machine == "arm64":
-			function = "compat_sys_aarch32_truncate64"
+		case machine == "arm64":
+			function = strings.Replace(function, "sys_ia32_", "compat_sys_aarch32_", 1)
 		}
 		entries = append(entries, callEntry{call: c, function: foreign + function, numbers: []int{callsMost + number}, compat: true})
 	}

@@ -73,16 +73,21 @@ static __always_inline bool in_force(void)
 	return !deadline || bpf_ktime_get_boot_ns() < deadline;
 }
 
+/* Whether there is anything to ask about this process. */
+GLOBAL int is_meant(void)
+{
+	if (!in_force() || bpf_get_current_pid_tgid() >> 32 == WORD(guard_self))
+		return 0;
+	return target_match((struct task_struct *)bpf_get_current_task());
+}
+
 /* Asks the tables. Returns the error for the caller, a positive number, or 0. */
 GLOBAL int ask_about(__u64 subject, __u32 access)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u64 ask = WORD(guard_generation) << 32 | access;
 	__u32 decided;
 
-	if (!subject || !in_force())
-		return 0;
-	if (bpf_get_current_pid_tgid() >> 32 == WORD(guard_self) || !target_match(task))
+	if (!subject || !is_meant())
 		return 0;
 	decided = decide(subject, ask);
 	if (RULE_OF(decided) == RULE_NONE)
@@ -448,15 +453,11 @@ int guard_call(void *ctx)
 	struct guard_asked *a;
 	int error = 0;
 
-	if (!in_force())
-		return 0;
 	number = syscall_number((struct pt_regs *)regs) & ~NR_X32;
-	if (number >= CALLS)
+	if (number >= CALLS || !is_meant())
 		return 0;
 	if (is_compat(task))
 		number += CALLS;
-	if (bpf_get_current_pid_tgid() >> 32 == WORD(guard_self) || !target_match(task))
-		return 0;
 	slot = claim(&key, CLAIM_PATH);
 	if (slot >= PATH_SLOTS) {
 		count_lost(LOST_SCRATCH);

@@ -16,6 +16,7 @@ import (
 
 	"sonde/internal/attach"
 	"sonde/internal/kernel"
+	"sonde/internal/prog"
 	"sonde/internal/tool/guard"
 	"sonde/internal/tool/guard/rule"
 	"sonde/internal/vmtest"
@@ -42,11 +43,14 @@ func everyMechanism(t *testing.T, test func(t *testing.T, g *armed)) {
 }
 
 // begin loads and attaches the programs, with no rules yet.
-func begin(t *testing.T, opt guard.Options) *armed {
+func begin(t *testing.T, opt guard.Options, change ...func(*prog.Spec)) *armed {
 	t.Helper()
 	spec, err := guard.Spec(opt)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(spec)
 	}
 	kept := spec.Probes[:0]
 	for _, p := range spec.Probes {

@@ -106,6 +106,7 @@ struct guard_asked {
 	__u64 root, root_mount;   /* of the process */
 	__u32 down;               /* steps from there to the directory that is known */
 	__u32 unknown;            /* names behind that one */
+	__u32 rooted;             /* the directory that it starts from is its root */
 	__u32 away;               /* a link has led away from there */
 	__u32 lost;               /* there is no telling where the path is */
 	__u32 named;              /* the last name was not entered yet: */

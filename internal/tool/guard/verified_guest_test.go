@@ -27,35 +27,43 @@ func TestGuestVerifiedInstructions(t *testing.T) {
 	}
 	// The least and the most of both: what is between them has some of the branches of the larger.
 	kinds := []kind{{"all, for all targets", nil, 1 | 2 | 4 | 8 | 16 | 32 | 64}, {"columns, for no target", []string{"time", "file", "comm"}, 0}}
-	for m, feature := range map[guard.Mechanism]kernel.Feature{guard.LSM: kernel.LSM, guard.FmodRet: kernel.FmodRet, guard.Kill: kernel.Kprobe} {
+	for _, m := range []struct {
+		name    string
+		feature kernel.Feature
+		opt     guard.Options
+	}{
+		{"lsm", kernel.LSM, guard.Options{Mechanism: guard.LSM}},
+		{"fmod_ret", kernel.FmodRet, guard.Options{Mechanism: guard.FmodRet}},
+		{"override by kprobes", kernel.Kprobe, guard.Options{Mechanism: guard.Override}},
+		{"override by fmod_ret", kernel.FmodRetSyscall, guard.Options{Mechanism: guard.Override, Modifies: attach.ModifiesReturn}},
+		{"kill", kernel.Kprobe, guard.Options{Mechanism: guard.Kill}},
+		{"kill by returns", kernel.RawTracepoint, guard.Options{Mechanism: guard.Kill, Returns: true}},
+	} {
 		for _, k := range kinds {
-			for _, returns := range []bool{false, true} {
-				if returns && m != guard.Kill {
-					continue
+			t.Run(m.name+", "+k.name, func(t *testing.T) {
+				vmtest.Need(t, m.feature)
+				m.opt.Fields = k.fields
+				spec, err := guard.Spec(m.opt)
+				if err != nil {
+					t.Fatal(err)
 				}
-				t.Run(fmt.Sprintf("%s, %s, returns %v", m, k.name, returns), func(t *testing.T) {
-					vmtest.Need(t, feature)
-					spec, err := guard.Spec(guard.Options{Mechanism: m, Fields: k.fields, Returns: returns})
-					if err != nil {
-						t.Fatal(err)
+				withoutHelper(t, spec)
+				if err := spec.Collection.Variables["target_mode"].Set(k.mode); err != nil {
+					t.Fatal(err)
+				}
+				s, err := attach.Open(spec)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				got := verified(t)
+				t.Log(got)
+				for name, n := range got {
+					if n > most {
+						t.Errorf("%s: the verifier looked at %d instructions", name, n)
 					}
-					if err := spec.Collection.Variables["target_mode"].Set(k.mode); err != nil {
-						t.Fatal(err)
-					}
-					s, err := attach.Open(spec)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer s.Close()
-					got := verified(t)
-					t.Log(got)
-					for name, n := range got {
-						if n > most {
-							t.Errorf("%s: the verifier looked at %d instructions", name, n)
-						}
-					}
-				})
-			}
+				}
+			})
 		}
 	}
 }
