@@ -1,17 +1,21 @@
-// Slimbpf reads the content of a section .BTF.ext and writes it without the lines of the source (Documentation/bpf/btf.rst
-// in the kernel's tree has the format). Functions and relocations stay.
+// Slimbpf takes out of two files with the content of the sections .BTF and .BTF.ext what loading an object does not need: the
+// lines of the source, and the strings that only those refer to (Documentation/bpf/btf.rst in the kernel's tree has the formats).
+// Types, functions and relocations stay.
 package main
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 )
 
 func main() {
-	if err := run(os.Stdin, os.Stdout); err != nil {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: slimbpf BTF EXT")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, "slimbpf:", err)
 		os.Exit(1)
 	}
@@ -29,22 +33,26 @@ type header struct {
 
 const (
 	magic = 0xeb9f
-	limit = 16 << 20
 	// lineSize is what each record of a line takes: the part begins with it even where there is none.
 	lineSize = 16
 )
 
-func run(in io.Reader, out io.Writer) error {
-	all, err := io.ReadAll(io.LimitReader(in, limit))
+func run(typesFile, extFile string) error {
+	types, err := os.ReadFile(typesFile)
 	if err != nil {
 		return err
 	}
-	slim, err := withoutLines(all)
+	ext, err := os.ReadFile(extFile)
 	if err != nil {
 		return err
 	}
-	_, err = out.Write(slim)
-	return err
+	if ext, err = withoutLines(ext); err != nil {
+		return fmt.Errorf("%s: %w", extFile, err)
+	}
+	if types, ext, err = withoutStrings(types, ext); err != nil {
+		return fmt.Errorf("%s, %s: %w", typesFile, extFile, err)
+	}
+	return errors.Join(os.WriteFile(typesFile, types, 0o600), os.WriteFile(extFile, ext, 0o600))
 }
 
 func withoutLines(ext []byte) ([]byte, error) {
