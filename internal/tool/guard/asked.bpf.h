@@ -328,8 +328,8 @@ GLOBAL int asked_read(__u64 regs, __u32 number, __u32 which, __u32 slot)
 	return access;
 }
 
-/* The rules about what is below that directory, and the globs among them that are about names below it. */
-GLOBAL unsigned int below(__u32 dev, __u64 ino, __u32 decided, __u64 ask, __u32 globs)
+/* The rules about what is below that directory; notes which of the globs are about names below it. */
+static __always_inline __u32 below(struct guard_asked *a, __u32 dev, __u64 ino, __u32 decided, __u64 ask)
 {
 	struct guard_object key = {};
 	struct guard_tree *tree;
@@ -340,13 +340,12 @@ GLOBAL unsigned int below(__u32 dev, __u64 ino, __u32 decided, __u64 ask, __u32 
 	tree = bpf_map_lookup_elem(&guard_trees, &key);
 	if (!tree)
 		return decided;
-	if (tree->globs & globs)
-		decided = scan_wide(tree->globs & globs, decided, ask);
+	a->globs |= tree->globs;
 	return scan(tree->list.first, tree->list.count, decided, ask, MATCH_TREE);
 }
 
-/* The same of the directories above the last one that is known, STEP of them. */
-GLOBAL unsigned int above(__u32 slot, __u32 decided, __u64 ask, __u32 globs)
+/* The same of the last directory that is known and of those above it, STEP of them. */
+GLOBAL unsigned int above(__u32 slot, __u32 decided, __u64 ask)
 {
 	struct guard_asked *a = bpf_map_lookup_elem(&guard_asked, &slot);
 	struct guard_step *to;
@@ -355,7 +354,7 @@ GLOBAL unsigned int above(__u32 slot, __u32 decided, __u64 ask, __u32 globs)
 	for (i = 0; i < STEP; i++) {
 		if (!a || a->lost)
 			break;
-		decided = below(a->dev, a->ino, decided, ask, globs);
+		decided = below(a, a->dev, a->ino, decided, ask);
 		to = step_from(a, DOTDOT_HASH, ASK_GENERATION(ask));
 		if (!to) {
 			a->lost = 1; /* there are no more */
@@ -392,15 +391,17 @@ GLOBAL unsigned int asked_decide(__u32 slot, __u64 ask)
 		}
 		to = known ? step_from(a, a->pending, ASK_GENERATION(ask)) : 0;
 		if (to && (has & HAS_TREES)) /* it is the directory itself */
-			decided = below(to->dev, to->ino, decided, ask, 0);
+			decided = below(a, to->dev, to->ino, decided, ask);
 	}
 	if (a->lost || (!(has & HAS_TREES) && !globs))
 		return decided;
 	if (!a->away)
 		decided = by_tree(a->dentry, a->mount, decided, ask, globs);
 	if (a->down || a->away) {
+		a->globs = 0;
 		for (i = 0; i < CLIMB_MAX / STEP; i++)
-			decided = above(slot, decided, ask, globs);
+			decided = above(slot, decided, ask);
+		decided = scan_wide(a->globs & globs, decided, ask);
 	}
 	return decided;
 }

@@ -57,6 +57,7 @@ func armedFor(t *testing.T, patterns ...rule.Pattern) guard.Armed {
 // What is written for a path leads to the rules about it, however it is written, and to no others.
 func TestGuestWritten(t *testing.T) {
 	onCalls(t, func(t *testing.T, g *armed, denies bool) {
+		t.Run("records", func(t *testing.T) { writtenRecords(t, g) })
 		// Working directories are this thread's.
 		runtime.LockOSThread()
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
@@ -161,48 +162,46 @@ func opened(t *testing.T, base, path string) func(yield func(string, error) bool
 }
 
 // Records say what was written, and where it starts from; no file was reached.
-func TestGuestWrittenRecord(t *testing.T) {
-	onCalls(t, func(t *testing.T, g *armed, denies bool) {
-		dir := t.TempDir()
-		write(t, filepath.Join(dir, "secret"))
-		records := g.records(t)
-		g.load(t, armedFor(t, rule.Pattern{Kind: rule.Tree, Path: dir}))
-		fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
+func writtenRecords(t *testing.T, g *armed) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "secret"))
+	records := g.records(t)
+	g.load(t, armedFor(t, rule.Pattern{Kind: rule.Tree, Path: dir}))
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if got, err := unix.Openat(fd, dir[1:]+"/new", unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o640); err == nil {
+		unix.Close(got)
+	}
+	_ = unix.Renameat(unix.AT_FDCWD, "/nowhere", unix.AT_FDCWD, dir+"/./to/")
+	told := records()
+	if len(told) != 2 {
+		t.Fatalf("told %+v", told)
+	}
+	for i, want := range []struct {
+		path, full string
+		dirfd      int32
+		flags      uint64
+		mode       uint16
+		access     rule.Access
+		marks      fileevent.Mark
+	}{
+		{dir[1:] + "/new", dir + "/new", int32(fd), unix.O_RDWR | unix.O_CREAT | unix.O_CLOEXEC, 0o640, rule.Read | rule.Write | rule.Create, 0},
+		{dir + "/./to", dir + "/./to", unix.AT_FDCWD, 0, 0, rule.Rename | rule.Create | rule.Delete, fileevent.NoMode},
+	} {
+		e := told[i]
+		got := fmt.Sprintf("%s|%s|%d|%d", e.Path(), e.AppendFull(nil), e.DirFD, e.Mode)
+		if expect := fmt.Sprintf("%s|%s|%d|%d", want.path, want.full, want.dirfd, want.mode); got != expect {
+			t.Errorf("%s, want %s", got, expect)
 		}
-		defer unix.Close(fd)
-		if got, err := unix.Openat(fd, dir[1:]+"/new", unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o640); err == nil {
-			unix.Close(got)
+		if e.Flags&^unix.O_LARGEFILE != want.flags || e.Access != want.access || e.Marks&(fileevent.NoMode|fileevent.NoDirFD|fileevent.NoPath|fileevent.BaseCut) != want.marks {
+			t.Errorf("flags %#x, access %v, marks %#x", e.Flags, e.Access, e.Marks)
 		}
-		_ = unix.Renameat(unix.AT_FDCWD, "/nowhere", unix.AT_FDCWD, dir+"/./to/")
-		told := records()
-		if len(told) != 2 {
-			t.Fatalf("told %+v", told)
+		if e.Mechanism != guard.Override || e.Outcome != guard.Denied || e.Match != guard.ByTree || e.Ret != -int32(unix.ENOENT) || e.Reached() {
+			t.Errorf("%+v", e)
 		}
-		for i, want := range []struct {
-			path, full string
-			dirfd      int32
-			flags      uint64
-			mode       uint16
-			access     rule.Access
-			marks      fileevent.Mark
-		}{
-			{dir[1:] + "/new", dir + "/new", int32(fd), unix.O_RDWR | unix.O_CREAT | unix.O_CLOEXEC, 0o640, rule.Read | rule.Write | rule.Create, 0},
-			{dir + "/./to", dir + "/./to", unix.AT_FDCWD, 0, 0, rule.Rename | rule.Create | rule.Delete, fileevent.NoMode},
-		} {
-			e := told[i]
-			got := fmt.Sprintf("%s|%s|%d|%d", e.Path(), e.AppendFull(nil), e.DirFD, e.Mode)
-			if expect := fmt.Sprintf("%s|%s|%d|%d", want.path, want.full, want.dirfd, want.mode); got != expect {
-				t.Errorf("%s, want %s", got, expect)
-			}
-			if e.Flags&^unix.O_LARGEFILE != want.flags || e.Access != want.access || e.Marks&(fileevent.NoMode|fileevent.NoDirFD|fileevent.NoPath|fileevent.BaseCut) != want.marks {
-				t.Errorf("flags %#x, access %v, marks %#x", e.Flags, e.Access, e.Marks)
-			}
-			if e.Mechanism != guard.Override || e.Outcome != guard.Denied || e.Match != guard.ByTree || e.Ret != -int32(unix.ENOENT) || e.Reached() {
-				t.Errorf("%+v", e)
-			}
-		}
-		g.off(t)
-	})
+	}
+	g.off(t)
 }

@@ -112,6 +112,7 @@ struct guard_asked {
 	__u32 named;              /* the last name was not entered yet: */
 	__u32 name, name_end;     /* where it is in path */
 	__u32 off;
+	__u32 globs;              /* those that are about names below a directory that it is in */
 	__u64 pending, hash;      /* its hash; that of the name just read */
 	__u64 file;               /* there is no path, but this file */
 	char path[PATH_MAX + 16];
