@@ -14,15 +14,20 @@ import (
 
 // uncovered is what a mechanism leaves open, told at the start of each run. sonde guard verify proves it.
 var uncovered = map[guard.Mechanism]string{
-	guard.LSM:      "reads and writes by descriptors from before the rules (see --revoke), stat, mounts over a file, and root who may load BPF programs",
-	guard.FmodRet:  "reads and writes by descriptors from before the rules (see --revoke), stat, mounts over a file, and root who may load BPF programs",
-	guard.Override: "every other way to the file: it goes by the name that the caller gives, and can be got around",
-	guard.Kill:     "the operation itself, which completes: the kill comes late",
+	guard.LSM:     "reads and writes by descriptors from before the rules (see --revoke), stat, mounts over a file, and root who may load BPF programs",
+	guard.FmodRet: "reads and writes by descriptors from before the rules (see --revoke), stat, mounts over a file, and root who may load BPF programs",
+	guard.Override: "every other way to the file (links, mounts, descriptors, handles, io_uring, a path that changes once it was read): " +
+		"it goes by the path that the caller writes, and can be got around",
+	guard.Kill: "the operation itself, which completes: the kill comes late",
 }
 
 // leftOpen is what a mechanism leaves open on this kernel.
 func leftOpen(m guard.Mechanism) string {
-	switch open := uncovered[m]; {
+	open := uncovered[m]
+	if modifies := byModifying(m); modifies != nil && !modifies(guard.Openat32()) {
+		open += ", and 32-bit programs"
+	}
+	switch {
 	case m.LeftOut() && attach.PreemptsRawTracepoints():
 		return open + ", and accesses on a CPU where a program of guard is being preempted (they are counted; --mechanism lsm has no such gap)"
 	case byReturns(m):

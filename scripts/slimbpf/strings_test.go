@@ -69,7 +69,7 @@ func TestWithoutStringsBad(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	const relocations = 28 // bytes, at the end
+	const relocations = 28             // bytes, at the end
 	for less := 1; less < 24; less++ { // without as many as that it is one that has none
 		cut := bytes.Clone(ext[:len(ext)-less])
 		binary.LittleEndian.PutUint32(cut[28:], uint32(relocations-less))

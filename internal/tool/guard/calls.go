@@ -160,4 +160,15 @@ func callEntries(machine string) (entries []callEntry) {
 	return entries
 }
 
+// Openat32 is the function that openat begins with in 32-bit programs. What a kernel lets be done with it, it does with those of all
+// their calls.
+func Openat32() string {
+	for _, e := range hereEntries() {
+		if e.compat && e.call.name == "openat" {
+			return e.function
+		}
+	}
+	return ""
+}
+
 func hereEntries() []callEntry { return callEntries(runtime.GOARCH) }

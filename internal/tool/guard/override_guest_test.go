@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,7 +37,14 @@ func withoutHelper(t *testing.T, spec *prog.Spec) {
 func onCalls(t *testing.T, test func(t *testing.T, g *armed, denies bool)) {
 	t.Run("kprobe", func(t *testing.T) {
 		vmtest.Need(t, kernel.Kprobe)
-		test(t, begin(t, guard.Options{Mechanism: guard.Override}, func(s *prog.Spec) { withoutHelper(t, s) }), false)
+		test(t, begin(t, guard.Options{Mechanism: guard.Override}, func(s *prog.Spec) {
+			withoutHelper(t, s)
+			if g := vmtest.Guest(); g == "6.1" || g == "6.12" { // putting a program on all calls takes its time: the oldest and the newest kernel stand for those between
+				s.Probes = slices.DeleteFunc(s.Probes, func(p prog.Probe) bool {
+					return p.Kind == prog.Kprobe && p.Name != "__x64_sys_openat" && p.Name != "__x64_sys_renameat" && p.Name != "__x64_sys_renameat2"
+				})
+			}
+		}), false)
 	})
 	t.Run("fmod_ret", func(t *testing.T) {
 		vmtest.Need(t, kernel.FmodRetSyscall)
