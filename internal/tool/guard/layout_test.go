@@ -28,7 +28,7 @@ func TestLayout(t *testing.T) {
 	for name, value := range map[string]any{
 		"guard_object": tableObject{}, "guard_list": tableList{}, "guard_watched": tableWatched{}, "guard_entry": tableEntry{},
 		"guard_name": tableName{}, "guard_tree": tableTree{}, "guard_glob": tableGlob{}, "guard_rule": tableRule{},
-		"guard_who": tableWho{}, "guard_counters": Counts{},
+		"guard_who": tableWho{}, "guard_counters": Counts{}, "guard_step": tableStep{}, "guard_call": tableCall{},
 	} {
 		s := structOf(name)
 		if size := binary.Size(value); uint32(size) != s.Size {
