@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -86,7 +87,7 @@ func tryMechanism(
 	ctx context.Context, stage *bypass.Stage, m guard.Mechanism, build func(guard.Mechanism) (*prog.Spec, error), admit []func(*attach.Session, uint32) error,
 ) (g *guardSession, err error) {
 	// Loading all that guards takes its time: what this kernel refuses to the smallest program is not asked of it.
-	switch f := attach.Try(whatItNeeds(m)); {
+	switch f := needed(m); {
 	case f.State == kernel.Absent && m == guard.LSM && inactive():
 		return nil, errNeverAsked()
 	case f.State == kernel.Absent:
@@ -134,10 +135,23 @@ func whatItNeeds(m guard.Mechanism) kernel.Feature {
 // byModifying is for override on kernels without the helper for it that let programs modify what system calls return: it
 // says of which functions that is so.
 func byModifying(m guard.Mechanism) func(function string) bool {
-	if m != guard.Override || attach.Try(kernel.OverrideReturn).State == kernel.Present || attach.Try(kernel.FmodRetSyscall).State != kernel.Present {
+	if m != guard.Override || !callsModifiable() {
 		return nil
 	}
 	return attach.ModifiesReturn
+}
+
+var callsModifiable = sync.OnceValue(func() bool {
+	return attach.Try(kernel.OverrideReturn).State != kernel.Present && attach.Try(kernel.FmodRetSyscall).State == kernel.Present
+})
+
+// needed tries what a mechanism needs of the kernel.
+func needed(m guard.Mechanism) kernel.Finding {
+	f := attach.Try(whatItNeeds(m))
+	if f.Feature == kernel.OverrideReturn && f.State == kernel.Absent {
+		f.Reason += ", nor another way: " + attach.Try(kernel.FmodRetSyscall).Reason
+	}
+	return f
 }
 
 // guardOptions are what a mechanism is loaded with on this kernel.
@@ -153,7 +167,7 @@ func byReturns(m guard.Mechanism) bool {
 // plainly says of a mechanism that could not be loaded or attached what this kernel lacks; if that is not the reason, it
 // leaves the error as it is.
 func plainly(m guard.Mechanism, err error) error {
-	if f := attach.Try(whatItNeeds(m)); f.State != kernel.Present && f.Reason != "" {
+	if f := needed(m); f.State != kernel.Present && f.Reason != "" {
 		return &lacking{f, err}
 	}
 	return err

@@ -4,7 +4,6 @@ package guard_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
