@@ -27,6 +27,8 @@ const (
 	bpfMapTargetCgroups     = "target_cgroups"
 	bpfMapTargetPids        = "target_pids"
 	bpfMapTargetTree        = "target_tree"
+	bpfMapTold              = "told"
+	bpfMapUsages            = "usages"
 	bpfMapWalkers           = "walkers"
 	bpfMapWalks             = "walks"
 	bpfProgExecAbandon      = "exec_abandon"
@@ -35,6 +37,9 @@ const (
 	bpfProgExecExit         = "exec_exit"
 	bpfProgExecRest         = "exec_rest"
 	bpfProgExecWalk         = "exec_walk"
+	bpfProgProcExec         = "proc_exec"
+	bpfProgProcExit         = "proc_exit"
+	bpfProgProcFork         = "proc_fork"
 	bpfProgTargetExit       = "target_exit"
 	bpfProgTargetFork       = "target_fork"
 	bpfVarClosing           = "closing"
@@ -48,6 +53,7 @@ const (
 	bpfVarTargetUid         = "target_uid"
 	bpfVarWant              = "want"
 	bpfVarWantFailed        = "want_failed"
+	bpfVarWantUsage         = "want_usage"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -98,6 +104,9 @@ type bpfProgramSpecs struct {
 	ExecExit    *ebpf.ProgramSpec `ebpf:"exec_exit"`
 	ExecRest    *ebpf.ProgramSpec `ebpf:"exec_rest"`
 	ExecWalk    *ebpf.ProgramSpec `ebpf:"exec_walk"`
+	ProcExec    *ebpf.ProgramSpec `ebpf:"proc_exec"`
+	ProcExit    *ebpf.ProgramSpec `ebpf:"proc_exit"`
+	ProcFork    *ebpf.ProgramSpec `ebpf:"proc_fork"`
 	TargetExit  *ebpf.ProgramSpec `ebpf:"target_exit"`
 	TargetFork  *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
@@ -117,6 +126,8 @@ type bpfMapSpecs struct {
 	TargetCgroups *ebpf.MapSpec `ebpf:"target_cgroups"`
 	TargetPids    *ebpf.MapSpec `ebpf:"target_pids"`
 	TargetTree    *ebpf.MapSpec `ebpf:"target_tree"`
+	Told          *ebpf.MapSpec `ebpf:"told"`
+	Usages        *ebpf.MapSpec `ebpf:"usages"`
 	Walkers       *ebpf.MapSpec `ebpf:"walkers"`
 	Walks         *ebpf.MapSpec `ebpf:"walks"`
 }
@@ -136,6 +147,7 @@ type bpfVariableSpecs struct {
 	TargetUid         *ebpf.VariableSpec `ebpf:"target_uid"`
 	Want              *ebpf.VariableSpec `ebpf:"want"`
 	WantFailed        *ebpf.VariableSpec `ebpf:"want_failed"`
+	WantUsage         *ebpf.VariableSpec `ebpf:"want_usage"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -169,6 +181,8 @@ type bpfMaps struct {
 	TargetCgroups *ebpf.Map `ebpf:"target_cgroups"`
 	TargetPids    *ebpf.Map `ebpf:"target_pids"`
 	TargetTree    *ebpf.Map `ebpf:"target_tree"`
+	Told          *ebpf.Map `ebpf:"told"`
+	Usages        *ebpf.Map `ebpf:"usages"`
 	Walkers       *ebpf.Map `ebpf:"walkers"`
 	Walks         *ebpf.Map `ebpf:"walks"`
 }
@@ -186,6 +200,8 @@ func (m *bpfMaps) Close() error {
 		m.TargetCgroups,
 		m.TargetPids,
 		m.TargetTree,
+		m.Told,
+		m.Usages,
 		m.Walkers,
 		m.Walks,
 	)
@@ -206,6 +222,7 @@ type bpfVariables struct {
 	TargetUid         *ebpf.Variable `ebpf:"target_uid"`
 	Want              *ebpf.Variable `ebpf:"want"`
 	WantFailed        *ebpf.Variable `ebpf:"want_failed"`
+	WantUsage         *ebpf.Variable `ebpf:"want_usage"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.
@@ -218,6 +235,9 @@ type bpfPrograms struct {
 	ExecExit    *ebpf.Program `ebpf:"exec_exit"`
 	ExecRest    *ebpf.Program `ebpf:"exec_rest"`
 	ExecWalk    *ebpf.Program `ebpf:"exec_walk"`
+	ProcExec    *ebpf.Program `ebpf:"proc_exec"`
+	ProcExit    *ebpf.Program `ebpf:"proc_exit"`
+	ProcFork    *ebpf.Program `ebpf:"proc_fork"`
 	TargetExit  *ebpf.Program `ebpf:"target_exit"`
 	TargetFork  *ebpf.Program `ebpf:"target_fork"`
 }
@@ -230,6 +250,9 @@ func (p *bpfPrograms) Close() error {
 		p.ExecExit,
 		p.ExecRest,
 		p.ExecWalk,
+		p.ProcExec,
+		p.ProcExit,
+		p.ProcFork,
 		p.TargetExit,
 		p.TargetFork,
 	)
