@@ -200,7 +200,7 @@ struct signal_struct {
 	int group_exit_code;
 	unsigned int flags;
 	struct list_head thread_head;
-	unsigned long min_flt, maj_flt, maxrss;
+	unsigned long min_flt, maj_flt, cmin_flt, maxrss;
 	unsigned long long sum_sched_runtime;
 	struct task_io_accounting ioac;
 	struct pid *pids[PIDTYPE_MAX];

@@ -18,7 +18,7 @@ const (
 const (
 	exitUsage = 1 << iota // what was used is known
 	exitPart              // ... but not of all threads
-	exitNoIO              // the kernel does not count bytes
+	exitNoIO              // the bytes are not known
 )
 
 // Where the members of struct exit_record lie, behind its header. layout_test.go holds these and those of fork_record

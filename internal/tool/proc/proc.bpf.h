@@ -73,15 +73,34 @@ TURN usage_turn(void)
 }
 
 /*
+ * Bytes of threads that are gone. The kernel adds those of children that were waited for to the same counters: where there
+ * are both, nobody can tell them apart.
+ */
+static __always_inline __u32 usage_gone(struct usage *u, struct signal_struct *signal)
+{
+	if (BPF_CORE_READ(signal, cmin_flt))
+		return EXIT_NO_IO;
+	if (bpf_core_field_exists(signal->ioac.rchar)) {
+		u->rchar = BPF_CORE_READ(signal, ioac.rchar);
+		u->wchar = BPF_CORE_READ(signal, ioac.wchar);
+	}
+	if (bpf_core_field_exists(signal->ioac.read_bytes)) {
+		u->read_bytes = BPF_CORE_READ(signal, ioac.read_bytes);
+		u->write_bytes = BPF_CORE_READ(signal, ioac.write_bytes);
+	}
+	return 0;
+}
+
+/*
  * What the whole process has used: what its threads left behind that are gone from the list, and what those have that
  * are still in it. Where one goes from the one to the other meanwhile, it is counted again.
  */
 static __noinline __u32 usage_read(struct task_struct *task)
 {
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
-	__u64 gone;
 	struct usage *u;
-	__u32 zero = 0;
+	__u32 zero = 0, flags = EXIT_USAGE;
+	__u64 gone;
 	int i, try;
 
 	u = bpf_map_lookup_elem(&usages, &zero);
@@ -95,24 +114,18 @@ static __noinline __u32 usage_read(struct task_struct *task)
 		u->min_flt = BPF_CORE_READ(signal, min_flt);
 		u->maj_flt = BPF_CORE_READ(signal, maj_flt);
 		u->rchar = u->wchar = u->read_bytes = u->write_bytes = 0;
-		if (bpf_core_field_exists(signal->ioac.rchar)) {
-			u->rchar = BPF_CORE_READ(signal, ioac.rchar);
-			u->wchar = BPF_CORE_READ(signal, ioac.wchar);
-		}
-		if (bpf_core_field_exists(signal->ioac.read_bytes)) {
-			u->read_bytes = BPF_CORE_READ(signal, ioac.read_bytes);
-			u->write_bytes = BPF_CORE_READ(signal, ioac.write_bytes);
-		}
+		if (gone)
+			flags |= usage_gone(u, signal);
 		for (i = 0; i < USAGE_TURNS; i++) {
 			if (usage_turn() != TURN_MORE)
 				break;
 		}
 		if (i == USAGE_TURNS)
-			return EXIT_USAGE | EXIT_PART;
+			return flags | EXIT_PART;
 		if (gone == BPF_CORE_READ(signal, sum_sched_runtime))
 			break;
 	}
-	return bpf_core_field_exists(signal->ioac.rchar) ? EXIT_USAGE : EXIT_USAGE | EXIT_NO_IO;
+	return bpf_core_field_exists(task->ioac.rchar) ? flags : flags | EXIT_NO_IO;
 }
 
 /* What wait(2) will tell of the process. */

@@ -11,7 +11,7 @@
 /* exit_record.flags */
 #define EXIT_USAGE 1 /* what is behind want_usage was filled in */
 #define EXIT_PART 2  /* ... but not of all threads: there were too many */
-#define EXIT_NO_IO 4 /* the kernel does not count bytes */
+#define EXIT_NO_IO 4 /* the bytes are not known */
 
 struct exit_record {
 	struct record_header h; /* time: when the last thread ended */

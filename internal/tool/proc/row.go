@@ -75,7 +75,7 @@ var ExitType = &prog.RowType{
 		fArgvTruncated:  {Key: "argv_truncated", Kind: prog.Bool, Doc: "part of argv is missing"},
 		fMinorFaults:    {Key: "minor_faults", Kind: prog.Uint, Doc: "page faults that needed no storage"},
 		fMajorFaults:    {Key: "major_faults", Kind: prog.Uint, Doc: "page faults that did"},
-		fReadBytes:      {Key: "read_bytes", Kind: prog.Uint, Doc: "bytes read by system calls, from whatever"},
+		fReadBytes:      {Key: "read_bytes", Kind: prog.Uint, Doc: "bytes read by system calls, from whatever; null where threads ended early and children were waited for"},
 		fWrittenBytes:   {Key: "written_bytes", Kind: prog.Uint, Doc: "bytes written by system calls"},
 		fStorageRead:    {Key: "storage_read_bytes", Kind: prog.Uint, Doc: "bytes that had to come from storage"},
 		fStorageWritten: {Key: "storage_written_bytes", Kind: prog.Uint, Doc: "bytes that were to go to storage"},
