@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,7 +19,6 @@ import (
 func init() {
 	roles["reaped"] = roleReaped
 	roles["end"] = roleEnd
-	roles["forks"] = roleForks
 }
 
 // reaped is what wait4(2) told of a process.
@@ -121,39 +122,5 @@ func ended(tid int) bool {
 	if err != nil {
 		return false
 	}
-	_, state, _ := cutLast(string(stat), ") ")
-	return len(state) > 0 && state[0] == 'Z'
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	for i := len(s) - len(sep); i >= 0; i-- {
-		if s[i:i+len(sep)] == sep {
-			return s[:i], s[i+len(sep):], true
-		}
-	}
-	return s, "", false
-}
-
-// roleForks makes N processes one after the other, without an exec; each ends with its number modulo 3: forks N.
-func roleForks(args []string) int {
-	n, err := strconv.Atoi(args[0])
-	if err != nil {
-		return fail(err)
-	}
-	runtime.LockOSThread()
-	for i := range n {
-		pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-		if pid == 0 && errno == 0 {
-			for {
-				unix.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(i%3), 0, 0)
-			}
-		}
-		if errno != 0 {
-			return fail(errno)
-		}
-		if _, err := syscall.Wait4(int(pid), nil, 0, nil); err != nil {
-			return fail(err)
-		}
-	}
-	return 0
+	return strings.HasPrefix(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " Z")
 }
