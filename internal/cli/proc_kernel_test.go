@@ -343,7 +343,7 @@ func TestKernelProcFilters(t *testing.T) {
 func TestKernelProcForkStorm(t *testing.T) {
 	n := 20000
 	if vmtest.Guest() != "" {
-		n = 2000
+		n = 1000
 	}
 	script := fmt.Sprintf("i=0; while [ $i -lt %d ]; do (exit $((i%%3))); i=$((i+1)); done", n)
 	got := traceLives(t, "--fields", "pid,exit_code,comm", "--", "/bin/sh", "-c", script+"; exit 0")
