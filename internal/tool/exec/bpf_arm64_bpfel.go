@@ -21,6 +21,7 @@ const (
 	bpfMapCounters          = "counters"
 	bpfMapMntnsmap          = "mntnsmap"
 	bpfMapPathWalks         = "path_walks"
+	bpfMapProcScratches     = "proc_scratches"
 	bpfMapRecords           = "records"
 	bpfMapScratch           = "scratch"
 	bpfMapStarts            = "starts"
@@ -28,7 +29,6 @@ const (
 	bpfMapTargetPids        = "target_pids"
 	bpfMapTargetTree        = "target_tree"
 	bpfMapTold              = "told"
-	bpfMapUsages            = "usages"
 	bpfMapWalkers           = "walkers"
 	bpfMapWalks             = "walks"
 	bpfProgExecAbandon      = "exec_abandon"
@@ -120,6 +120,7 @@ type bpfMapSpecs struct {
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Mntnsmap      *ebpf.MapSpec `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.MapSpec `ebpf:"path_walks"`
+	ProcScratches *ebpf.MapSpec `ebpf:"proc_scratches"`
 	Records       *ebpf.MapSpec `ebpf:"records"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Starts        *ebpf.MapSpec `ebpf:"starts"`
@@ -127,7 +128,6 @@ type bpfMapSpecs struct {
 	TargetPids    *ebpf.MapSpec `ebpf:"target_pids"`
 	TargetTree    *ebpf.MapSpec `ebpf:"target_tree"`
 	Told          *ebpf.MapSpec `ebpf:"told"`
-	Usages        *ebpf.MapSpec `ebpf:"usages"`
 	Walkers       *ebpf.MapSpec `ebpf:"walkers"`
 	Walks         *ebpf.MapSpec `ebpf:"walks"`
 }
@@ -175,6 +175,7 @@ type bpfMaps struct {
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Mntnsmap      *ebpf.Map `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.Map `ebpf:"path_walks"`
+	ProcScratches *ebpf.Map `ebpf:"proc_scratches"`
 	Records       *ebpf.Map `ebpf:"records"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Starts        *ebpf.Map `ebpf:"starts"`
@@ -182,7 +183,6 @@ type bpfMaps struct {
 	TargetPids    *ebpf.Map `ebpf:"target_pids"`
 	TargetTree    *ebpf.Map `ebpf:"target_tree"`
 	Told          *ebpf.Map `ebpf:"told"`
-	Usages        *ebpf.Map `ebpf:"usages"`
 	Walkers       *ebpf.Map `ebpf:"walkers"`
 	Walks         *ebpf.Map `ebpf:"walks"`
 }
@@ -194,6 +194,7 @@ func (m *bpfMaps) Close() error {
 		m.Counters,
 		m.Mntnsmap,
 		m.PathWalks,
+		m.ProcScratches,
 		m.Records,
 		m.Scratch,
 		m.Starts,
@@ -201,7 +202,6 @@ func (m *bpfMaps) Close() error {
 		m.TargetPids,
 		m.TargetTree,
 		m.Told,
-		m.Usages,
 		m.Walkers,
 		m.Walks,
 	)

@@ -22,6 +22,7 @@ const (
 	bpfEventsMapCounters          = "counters"
 	bpfEventsMapMntnsmap          = "mntnsmap"
 	bpfEventsMapPathWalks         = "path_walks"
+	bpfEventsMapProcScratches     = "proc_scratches"
 	bpfEventsMapRecords           = "records"
 	bpfEventsMapScratch           = "scratch"
 	bpfEventsMapStarts            = "starts"
@@ -29,7 +30,6 @@ const (
 	bpfEventsMapTargetPids        = "target_pids"
 	bpfEventsMapTargetTree        = "target_tree"
 	bpfEventsMapTold              = "told"
-	bpfEventsMapUsages            = "usages"
 	bpfEventsMapWalkers           = "walkers"
 	bpfEventsMapWalks             = "walks"
 	bpfEventsProgExecAbandon      = "exec_abandon"
@@ -128,6 +128,7 @@ type bpfEventsMapSpecs struct {
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Mntnsmap      *ebpf.MapSpec `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.MapSpec `ebpf:"path_walks"`
+	ProcScratches *ebpf.MapSpec `ebpf:"proc_scratches"`
 	Records       *ebpf.MapSpec `ebpf:"records"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Starts        *ebpf.MapSpec `ebpf:"starts"`
@@ -135,7 +136,6 @@ type bpfEventsMapSpecs struct {
 	TargetPids    *ebpf.MapSpec `ebpf:"target_pids"`
 	TargetTree    *ebpf.MapSpec `ebpf:"target_tree"`
 	Told          *ebpf.MapSpec `ebpf:"told"`
-	Usages        *ebpf.MapSpec `ebpf:"usages"`
 	Walkers       *ebpf.MapSpec `ebpf:"walkers"`
 	Walks         *ebpf.MapSpec `ebpf:"walks"`
 }
@@ -184,6 +184,7 @@ type bpfEventsMaps struct {
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Mntnsmap      *ebpf.Map `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.Map `ebpf:"path_walks"`
+	ProcScratches *ebpf.Map `ebpf:"proc_scratches"`
 	Records       *ebpf.Map `ebpf:"records"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Starts        *ebpf.Map `ebpf:"starts"`
@@ -191,7 +192,6 @@ type bpfEventsMaps struct {
 	TargetPids    *ebpf.Map `ebpf:"target_pids"`
 	TargetTree    *ebpf.Map `ebpf:"target_tree"`
 	Told          *ebpf.Map `ebpf:"told"`
-	Usages        *ebpf.Map `ebpf:"usages"`
 	Walkers       *ebpf.Map `ebpf:"walkers"`
 	Walks         *ebpf.Map `ebpf:"walks"`
 }
@@ -204,6 +204,7 @@ func (m *bpfEventsMaps) Close() error {
 		m.Counters,
 		m.Mntnsmap,
 		m.PathWalks,
+		m.ProcScratches,
 		m.Records,
 		m.Scratch,
 		m.Starts,
@@ -211,7 +212,6 @@ func (m *bpfEventsMaps) Close() error {
 		m.TargetPids,
 		m.TargetTree,
 		m.Told,
-		m.Usages,
 		m.Walkers,
 		m.Walks,
 	)

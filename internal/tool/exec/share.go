@@ -25,7 +25,7 @@ func Object(events bool) (*ebpf.CollectionSpec, error) {
 }
 
 // others are the maps that only the programs of tool/proc use.
-var others = []string{bpfMapTold, bpfMapUsages}
+var others = []string{bpfMapTold, bpfMapProcScratches}
 
 // Event is one exec, whole. It is its Joiner's until it is put back there.
 type Event = event

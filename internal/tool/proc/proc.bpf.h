@@ -36,25 +36,41 @@ struct usage {
 	__u64 cpu, min_flt, maj_flt, rchar, wchar, read_bytes, write_bytes;
 };
 
+/* No two programs use the same member, and none is run again on a CPU where it was preempted. */
+struct proc_scratch {
+	struct usage usage;
+	struct exit_record exit;
+	struct fork_record fork;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct usage);
-} usages SEC(".maps");
+	__type(value, struct proc_scratch);
+} proc_scratches SEC(".maps");
 
-#define USAGE_TURNS 1024
-#define USAGE_TRIES 3
+static __always_inline struct proc_scratch *proc_scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&proc_scratches, &zero);
+}
+
+#define USAGE_TURNS 256
+#define USAGE_TRIES 2
 
 /* One thread that is still in the list of its process. */
 TURN usage_turn(void)
 {
+	struct proc_scratch *s = proc_scratch_get();
 	struct task_struct *task;
 	struct usage *u;
-	__u32 zero = 0;
 
-	u = bpf_map_lookup_elem(&usages, &zero);
-	if (!u || !u->next || (void *)u->next == (void *)u->signal + bpf_core_field_offset(struct signal_struct, thread_head))
+	if (!s)
+		return TURN_DONE;
+	u = &s->usage;
+	if (!u->next || (void *)u->next == (void *)u->signal + bpf_core_field_offset(struct signal_struct, thread_head))
 		return TURN_DONE;
 	task = (void *)u->next - bpf_core_field_offset(struct task_struct, thread_node);
 	u->cpu += BPF_CORE_READ(task, se.sum_exec_runtime);
@@ -95,17 +111,12 @@ static __always_inline __u32 usage_gone(struct usage *u, struct signal_struct *s
  * What the whole process has used: what its threads left behind that are gone from the list, and what those have that
  * are still in it. Where one goes from the one to the other meanwhile, it is counted again.
  */
-static __noinline __u32 usage_read(struct task_struct *task)
+static __always_inline __u32 usage_read(struct usage *u, struct signal_struct *signal)
 {
-	struct signal_struct *signal = BPF_CORE_READ(task, signal);
-	struct usage *u;
-	__u32 zero = 0, flags = EXIT_USAGE;
+	__u32 flags = EXIT_USAGE;
 	__u64 gone;
 	int i, try;
 
-	u = bpf_map_lookup_elem(&usages, &zero);
-	if (!u)
-		return 0;
 	for (try = 0; try < USAGE_TRIES; try++) {
 		gone = BPF_CORE_READ(signal, sum_sched_runtime);
 		u->signal = signal;
@@ -125,7 +136,7 @@ static __noinline __u32 usage_read(struct task_struct *task)
 		if (gone == BPF_CORE_READ(signal, sum_sched_runtime))
 			break;
 	}
-	return bpf_core_field_exists(task->ioac.rchar) ? flags : flags | EXIT_NO_IO;
+	return bpf_core_field_exists(signal->ioac.rchar) ? flags : flags | EXIT_NO_IO;
 }
 
 /* What wait(2) will tell of the process. */
@@ -141,46 +152,47 @@ static __always_inline int thread_ended(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct signal_struct *signal = BPF_CORE_READ(task, signal);
-	struct exit_record r = {};
 	struct task_struct *leader;
-	struct usage *u;
+	struct proc_scratch *s;
+	struct exit_record *r;
 	__u64 id, key;
-	__u32 zero = 0;
 	__u8 one = 1;
 
 	if (BPF_CORE_READ(signal, live.counter) > 0 || *(volatile __u64 *)&closing || !target_match(task))
 		return 0;
+	s = proc_scratch_get();
+	if (!s)
+		return 0;
+	r = &s->exit;
 	leader = BPF_CORE_READ(task, group_leader);
 	id = bpf_get_current_pid_tgid();
-	r.start = BPF_CORE_READ(leader, start_time);
-	key = r.start << 22 | id >> 32; /* no process id is longer */
+	r->start = BPF_CORE_READ(leader, start_time);
+	key = r->start << 22 | id >> 32; /* no process id is longer */
 	if (bpf_map_update_elem(&told, &key, &one, BPF_NOEXIST) == -EEXIST)
 		return 0;
 	__sync_fetch_and_add(&in_flight, 1);
-	r.h.time = bpf_ktime_get_ns();
-	r.age = bpf_ktime_get_boot_ns() - BPF_CORE_READ(leader, start_boottime);
-	r.code = exit_code(signal, leader);
-	r.pid = id >> 32;
-	r.tid = id;
-	r.ppid = BPF_CORE_READ(task, real_parent, tgid);
-	r.uid = bpf_get_current_uid_gid();
-	r.exec_id = BPF_CORE_READ(task, self_exec_id);
-	BPF_CORE_READ_STR_INTO(&r.comm, leader, comm);
+	r->h.time = bpf_ktime_get_ns();
+	r->age = bpf_ktime_get_boot_ns() - BPF_CORE_READ(leader, start_boottime);
+	r->code = exit_code(signal, leader);
+	r->pid = id >> 32;
+	r->tid = id;
+	r->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	r->uid = bpf_get_current_uid_gid();
+	r->exec_id = BPF_CORE_READ(task, self_exec_id);
+	BPF_CORE_READ_STR_INTO(&r->comm, leader, comm);
+	r->flags = 0;
 	if (want_usage) {
-		r.max_rss = BPF_CORE_READ(signal, maxrss);
-		r.flags = usage_read(task);
-		u = bpf_map_lookup_elem(&usages, &zero);
-		if (u) {
-			r.cpu = u->cpu;
-			r.min_flt = u->min_flt;
-			r.maj_flt = u->maj_flt;
-			r.rchar = u->rchar;
-			r.wchar = u->wchar;
-			r.read_bytes = u->read_bytes;
-			r.write_bytes = u->write_bytes;
-		}
+		r->flags = usage_read(&s->usage, signal);
+		r->max_rss = BPF_CORE_READ(signal, maxrss);
+		r->cpu = s->usage.cpu;
+		r->min_flt = s->usage.min_flt;
+		r->maj_flt = s->usage.maj_flt;
+		r->rchar = s->usage.rchar;
+		r->wchar = s->usage.wchar;
+		r->read_bytes = s->usage.read_bytes;
+		r->write_bytes = s->usage.write_bytes;
 	}
-	record_send(&r.h, sizeof(r), sizeof(r), RECORD_EXIT, LOST_RING);
+	record_send(&r->h, sizeof(*r), sizeof(*r), RECORD_EXIT, LOST_RING);
 	__sync_fetch_and_add(&in_flight, -1);
 	return 0;
 }
@@ -188,23 +200,28 @@ static __always_inline int thread_ended(void)
 /* The current process, or rather a thread of it, has made another. */
 static __always_inline int process_made(struct task_struct *task, __u32 pid, __u32 ppid)
 {
-	struct fork_record r = {};
 	__u64 id = bpf_get_current_pid_tgid();
+	struct proc_scratch *s;
+	struct fork_record *r;
 
 	if (*(volatile __u64 *)&closing)
 		return 0;
 	/* Of the children of a process the first that is to be known is their beginning. */
 	if (!target_match(task) && !((target_mode & TARGET_PPID) && ppid == target_ppid))
 		return 0;
+	s = proc_scratch_get();
+	if (!s)
+		return 0;
+	r = &s->fork;
 	__sync_fetch_and_add(&in_flight, 1);
-	r.h.time = bpf_ktime_get_ns();
-	r.pid = pid;
-	r.ppid = ppid;
-	r.tid = id;
-	r.uid = bpf_get_current_uid_gid();
-	r.exec_id = BPF_CORE_READ(task, self_exec_id);
-	bpf_get_current_comm(&r.comm, sizeof(r.comm));
-	record_send(&r.h, sizeof(r), sizeof(r), RECORD_FORK, LOST_RING);
+	r->h.time = bpf_ktime_get_ns();
+	r->pid = pid;
+	r->ppid = ppid;
+	r->tid = id;
+	r->uid = bpf_get_current_uid_gid();
+	r->exec_id = BPF_CORE_READ(task, self_exec_id);
+	bpf_get_current_comm(&r->comm, sizeof(r->comm));
+	record_send(&r->h, sizeof(*r), sizeof(*r), RECORD_FORK, LOST_RING);
 	__sync_fetch_and_add(&in_flight, -1);
 	return 0;
 }

@@ -163,6 +163,7 @@ type rowMaker struct {
 	how, took        []byte
 	filename         int // positions in exec.RowType
 	execArgs         int
+	execFlags        int
 }
 
 func newRowMaker(show *Show) *rowMaker {
@@ -171,12 +172,15 @@ func newRowMaker(show *Show) *rowMaker {
 		execs: exec.NewRows(show.Mono2Wall, show.NoArgv), exec: row(ExecType), exit: row(ExitType), fork: row(ForkType),
 		mono2wall: show.Mono2Wall, page: show.PageSize, args: show.Args, classic: show.Classic,
 		filename: exec.RowType.Index("filename"), execArgs: exec.RowType.Index("args"),
+		execFlags: exec.RowType.Index("flags"),
 	}
 }
 
 func (m *rowMaker) makeExec(e *exec.Event) *prog.Row {
 	v := m.exec.Values
 	copy(v, m.execs.Make(e).Values)
+	// How long the call took is never known here, and need not be said of each.
+	v[m.execFlags].List = slices.DeleteFunc(v[m.execFlags].List, func(flag []byte) bool { return string(flag) == "untimed" })
 	v[fExecEvent].Bytes = textExec
 	if m.args {
 		v[fExecDetail].List = v[m.execArgs].List
@@ -234,7 +238,7 @@ func (m *rowMaker) fillUsage(e *end) {
 		fCPU: e.cpu, fMaxRSS: e.maxRSS * m.page, fMinorFaults: e.minFlt, fMajorFaults: e.majFlt,
 		fReadBytes: e.rchar, fWrittenBytes: e.wchar, fStorageRead: e.readBytes, fStorageWritten: e.writeBytes,
 	} {
-		v[f] = prog.Value{Num: int64(n), Null: !e.usage() || f >= fReadBytes && e.flags&exitNoIO != 0}
+		v[f] = prog.Value{Num: int64(n), Null: !e.usage() || f >= fReadBytes && e.flags&exitNoIO != 0 || f != fMaxRSS && e.flags&exitPart != 0}
 	}
 }
 

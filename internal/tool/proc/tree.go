@@ -29,7 +29,7 @@ var TreeType = &prog.RowType{
 	Columns: []prog.Column{
 		{Head: "TOOK(MS)", Field: "took_ns", Width: 12, Right: true, Divide: 1e6, Decimals: 3},
 		{Head: "CPU(MS)", Field: "cpu_ns", Width: 12, Right: true, Divide: 1e6, Decimals: 3},
-		{Head: "END", Field: "end", Width: 8},
+		{Head: "END", Field: "end", Width: 12},
 		{Head: "PID", Field: "pid", Width: 7},
 		{Head: "PROCESS", Field: "process", MaxWords: treeWords},
 	},
@@ -109,7 +109,7 @@ func (t *treeMaker) line(g group, prefix []byte) error {
 	for _, one := range g.of {
 		took += one.end - one.start
 		cpu += one.how.cpu
-		known = known && one.how.usage()
+		known = known && one.how.usage() && one.how.flags&exitPart == 0
 	}
 	v := t.row.Values
 	v[tTook].Num = int64(took)
