@@ -74,7 +74,7 @@ func (x *procFlags) parseMillis() (time.Duration, error) {
 	if n, nerr := strconv.ParseUint(x.minDuration, 10, 63); nerr == nil && n <= uint64(maxMillis) {
 		d, err = time.Duration(n)*time.Millisecond, nil
 	}
-	if err != nil || d < 0 || d == 0 && !x.classic {
+	if err != nil || d <= 0 {
 		name := "--min-duration"
 		if x.classic {
 			name = "-d"

@@ -1,7 +1,8 @@
 package proc
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 
 	"sonde/internal/tool/exec"
 )
@@ -117,16 +118,14 @@ func (h *History) enter(pid, ppid uint32, start uint64) *process {
 
 // finish gives those that live an end, and puts all in the order in which they began.
 func (h *History) finish() {
-	older := func(list []*process) func(i, j int) bool {
-		return func(i, j int) bool { return list[i].start < list[j].start }
-	}
+	older := func(a, b *process) int { return cmp.Compare(a.start, b.start) }
 	for _, p := range h.all {
 		if !p.ended {
 			p.end = max(h.last, p.start)
 		}
-		sort.SliceStable(p.children, older(p.children))
+		slices.SortStableFunc(p.children, older)
 	}
-	sort.SliceStable(h.all, older(h.all))
+	slices.SortStableFunc(h.all, older)
 }
 
 // now is what a process was last.

@@ -139,6 +139,9 @@ static __always_inline __u32 usage_read(struct usage *u, struct signal_struct *s
 	return bpf_core_field_exists(signal->ioac.rchar) ? flags : flags | EXIT_NO_IO;
 }
 
+/* Once, not in each of the programs. */
+static __noinline bool proc_match(struct task_struct *task) { return target_match(task); }
+
 /* What wait(2) will tell of the process. */
 static __always_inline __u32 exit_code(struct signal_struct *signal, struct task_struct *leader)
 {
@@ -158,7 +161,7 @@ static __always_inline int thread_ended(void)
 	__u64 id, key;
 	__u8 one = 1;
 
-	if (BPF_CORE_READ(signal, live.counter) > 0 || *(volatile __u64 *)&closing || !target_match(task))
+	if (BPF_CORE_READ(signal, live.counter) > 0 || *(volatile __u64 *)&closing || !proc_match(task))
 		return 0;
 	s = proc_scratch_get();
 	if (!s)
@@ -207,7 +210,7 @@ static __always_inline int process_made(struct task_struct *task, __u32 pid, __u
 	if (*(volatile __u64 *)&closing)
 		return 0;
 	/* Of the children of a process the first that is to be known is their beginning. */
-	if (!target_match(task) && !((target_mode & TARGET_PPID) && ppid == target_ppid))
+	if (!proc_match(task) && !((target_mode & TARGET_PPID) && ppid == target_ppid))
 		return 0;
 	s = proc_scratch_get();
 	if (!s)
@@ -269,7 +272,7 @@ int proc_note(struct bpf_raw_tracepoint_args *ctx)
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
 	struct exec_start s = {};
 
-	if (*(volatile __u64 *)&closing || BPF_CORE_READ(bprm, interp) == BPF_CORE_READ(bprm, filename) || !target_match(task))
+	if (*(volatile __u64 *)&closing || BPF_CORE_READ(bprm, interp) == BPF_CORE_READ(bprm, filename) || !proc_match(task))
 		return 0;
 	s.flags = EXEC_SCRIPT | EXEC_UNTIMED;
 	start_put((__u64)task, &s);
@@ -289,7 +292,7 @@ int proc_exec(struct process_exec_event *ctx)
 		s = *found;
 		bpf_map_delete_elem(&starts, &key);
 	} else {
-		if (*(volatile __u64 *)&closing || !target_match(task))
+		if (*(volatile __u64 *)&closing || !proc_match(task))
 			return 0;
 		s.flags = EXEC_UNTIMED;
 		__sync_fetch_and_add(&in_flight, 1);
@@ -325,7 +328,7 @@ int proc_exec(struct bpf_raw_tracepoint_args *ctx)
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
 	struct exec_start s = {};
 
-	if (*(volatile __u64 *)&closing || !target_match(task))
+	if (*(volatile __u64 *)&closing || !proc_match(task))
 		return 0;
 	s.flags = EXEC_UNTIMED;
 	if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename))
