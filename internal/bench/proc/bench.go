@@ -139,7 +139,6 @@ func (b *Bench) stormed(tool Tool) error {
 		b.Results.Add("storm.cpu", tool.Key, float64(w.CPU)/float64(printed)/float64(time.Microsecond))
 	}
 	b.Results.Add("storm.pays", tool.Key, workload.Longer(w.With, w.Without, workload.CPU, 10)/1000)
-	b.Results.Add("storm.longer", tool.Key, workload.Longer(w.With, w.Without, workload.Wall, 50)/1000)
 	b.Results.Add("storm.rss", tool.Key, float64(w.Peak)/(1<<20))
 	return nil
 }

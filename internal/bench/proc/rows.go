@@ -13,7 +13,6 @@ func Table() report.Table {
 		{ID: "storm.lost", Title: "said to be lost", Target: report.Always(0)},
 		{ID: "storm.cpu", Title: "CPU time of the tool for each", Unit: "µs", Target: report.RatioAtMost(1)},
 		{ID: "storm.pays", Title: "what a fork and its end take longer, CPU time, 10th percentile", Unit: "µs"},
-		{ID: "storm.longer", Title: "the same, wall time, median", Unit: "µs"},
 		{ID: "storm.rss", Title: "peak resident memory", Unit: "MiB"},
 	}}
 }

@@ -33,7 +33,7 @@ const status = "117"
 func Tools(sonde string) []Tool {
 	return []Tool{
 		{Key: judged, Title: "sonde proc", Argv: []string{sonde, "proc", "--cgroup"}, End: []byte(" [" + status + "]")},
-		{Key: libbpf, Title: "exitsnoop (libbpf-tools)", Package: "libbpf-tools", Argv: []string{"/usr/sbin/exitsnoop", "-c"}, End: []byte(" code " + status)},
+		{Key: libbpf, Title: "exitsnoop (libbpf-tools)", Package: "libbpf-tools", Argv: []string{"/usr/sbin/exitsnoop-libbpf", "-c"}, End: []byte(" code " + status)},
 	}
 }
 

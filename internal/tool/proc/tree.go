@@ -36,7 +36,7 @@ var TreeType = &prog.RowType{
 }
 
 const (
-	treeWords = 16   // of a command line
+	treeWords = 8    // of a command line
 	treeLines = 2000 // more nobody reads; the timeline has all
 	treeDepth = 64   // levels that are shown as such
 	alike     = 5    // so many children that are alike and have none become one line
