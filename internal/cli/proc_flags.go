@@ -71,7 +71,7 @@ func (x *procFlags) parseMillis() (time.Duration, error) {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(x.minDuration)
-	if n, nerr := strconv.ParseUint(x.minDuration, 10, 63); nerr == nil && n <= uint64(maxMillis) {
+	if n, nerr := strconv.ParseUint(x.minDuration, 10, 63); nerr == nil && n <= uint64(longest/time.Millisecond) {
 		d, err = time.Duration(n)*time.Millisecond, nil
 	}
 	if err != nil || d <= 0 {
@@ -84,7 +84,7 @@ func (x *procFlags) parseMillis() (time.Duration, error) {
 	return d, nil
 }
 
-const maxMillis = (1<<63 - 1) / time.Millisecond
+const longest = time.Duration(1<<63 - 1)
 
 // shown are the kinds of rows that the flags leave, the ends of processes first.
 func (x *procFlags) shown() []*prog.RowType {
