@@ -77,7 +77,7 @@ func TestGuestProcStorm(t *testing.T) {
 		b, err := os.ReadFile(file)
 		return err == nil && len(b) > 0
 	})
-	const shells, each = 4, 250
+	const shells, each = 4, 100
 	var all []*exec.Cmd
 	for range shells {
 		c := exec.Command("/bin/sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do (exit 44); i=$((i+1)); done", each))
