@@ -160,6 +160,7 @@ static __always_inline int thread_ended(void)
 	struct exit_record *r;
 	__u64 id, key;
 	__u8 one = 1;
+	int err;
 
 	if (BPF_CORE_READ(signal, live.counter) > 0 || *(volatile __u64 *)&closing || !proc_match(task))
 		return 0;
@@ -171,7 +172,9 @@ static __always_inline int thread_ended(void)
 	id = bpf_get_current_pid_tgid();
 	r->start = BPF_CORE_READ(leader, start_time);
 	key = r->start << 22 | id >> 32; /* no process id is longer */
-	if (bpf_map_update_elem(&told, &key, &one, BPF_NOEXIST) == -EEXIST)
+	/* Before 6.4 the kernel returns an int: what is above its 32 bits is nothing. */
+	err = bpf_map_update_elem(&told, &key, &one, BPF_NOEXIST);
+	if (err == -EEXIST)
 		return 0;
 	__sync_fetch_and_add(&in_flight, 1);
 	r->h.time = bpf_ktime_get_ns();
