@@ -247,9 +247,10 @@ func TestKernelProcEndsOnce(t *testing.T) {
 	both(t, func(t *testing.T, hook string) {
 		n := 30
 		if vmtest.Guest() != "" {
-			n = 3
+			n = 6
 		}
-		script := fmt.Sprintf(`i=0; while [ $i -lt %d ]; do %s threads 20; i=$((i+1)); done`, n, as(t, "role-end"))
+		// All side by side: the more there are, the sooner a thread is stopped between its end and the telling of it.
+		script := fmt.Sprintf(`i=0; while [ $i -lt %d ]; do %s threads 20 & i=$((i+1)); done; wait`, n, as(t, "role-end"))
 		got := traceLives(t, hook, "--fields", "pid,exit_code,comm", "--", "/bin/sh", "-c", script)
 		ends := make(map[int]int)
 		for _, r := range got.records {
