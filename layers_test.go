@@ -29,6 +29,7 @@ const module = "sonde"
 var layers = [][]string{
 	{"cmd/sonde"},
 	{"internal/cli"},
+	{"internal/tool/proc"}, // shows execs as tool/exec does
 	{"internal/tool", "internal/script", "internal/object"},
 	{"internal/compile", "internal/target", "internal/attach", "internal/stream", "internal/print", "internal/fileevent", "internal/profile"},
 	// Inside compile, what sees both the tree and the IR is above what sees one of them.
@@ -74,7 +75,7 @@ var rooms = []room{
 	{
 		dir: "internal/cli",
 		rooms: []string{
-			"internal/tool", "internal/tool/doctor", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
+			"internal/tool", "internal/tool/doctor", "internal/tool/proc", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
 			"internal/target", "internal/attach", "internal/stream", "internal/print", "internal/profile", "internal/prog", "internal/kernel",
 			"internal/symbol",
 		},
@@ -87,6 +88,12 @@ var rooms = []room{
 		outside: []string{sys, cilium},
 		object:  true,
 		why:     "a ready tool ends in a prog.Spec and turns records into rows; attaching, instructions and the terminal are not its affair",
+	},
+	{
+		dir:     "internal/tool/proc",
+		rooms:   []string{"internal/tool", "internal/stream", "internal/print", "internal/prog"},
+		outside: []string{sys, cilium},
+		why:     "proc is a tool whose programs are in exec's object: the records of execs are the same",
 	},
 	{
 		dir:     "internal/tool/doctor",

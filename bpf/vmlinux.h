@@ -31,6 +31,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_CGROUP_ARRAY = 8,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
@@ -182,8 +183,26 @@ struct tty_struct {
 
 enum pid_type { PIDTYPE_PID, PIDTYPE_TGID, PIDTYPE_PGID, PIDTYPE_SID, PIDTYPE_MAX };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct task_io_accounting {
+	__u64 rchar, wchar, read_bytes, write_bytes;
+};
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
 struct signal_struct {
 	atomic_t live;
+	int group_exit_code;
+	unsigned int flags;
+	struct list_head thread_head;
+	unsigned long min_flt, maj_flt, cmin_flt, maxrss;
+	unsigned long long sum_sched_runtime;
+	struct task_io_accounting ioac;
 	struct pid *pids[PIDTYPE_MAX];
 	struct tty_struct *tty;
 };
@@ -212,6 +231,13 @@ struct task_struct {
 	struct files_struct *files;
 	unsigned int flags;
 	void *stack;
+	struct task_struct *group_leader;
+	int exit_code;
+	__u64 start_time, start_boottime, self_exec_id;
+	unsigned long min_flt, maj_flt;
+	struct sched_entity se;
+	struct task_io_accounting ioac;
+	struct list_head thread_node;
 };
 
 struct linux_binprm {

@@ -140,6 +140,7 @@ func oneLine(s string) string {
 var dropIns = map[string]func(streams, string) *cobra.Command{
 	"execsnoop": execsnoopCommand,
 	"opensnoop": opensnoopCommand,
+	"bootstrap": bootstrapCommand,
 	classicName: bpftraceCommand,
 }
 
@@ -152,18 +153,19 @@ func rootCommand(io streams) *cobra.Command {
   sonde exec -- make      trace one command and all its descendants
   sonde exec              trace every exec of the host
   sonde open -- ls /      trace the files that a command opens
+  sonde proc -- make      trace the processes of a command, and end with their tree
   sonde guard deny FILE   report, deny or kill what must not be done to files
   sonde run FILE.bt       run a bpftrace script; -e PROGRAM, one given here
   sonde list 'PATTERN'    which probes there are here
   sonde doctor            what this kernel and these privileges allow
 
-Linked to the name execsnoop, opensnoop or bpftrace, it takes that tool's flags and prints what it prints.`,
+Linked to the name execsnoop, opensnoop, bootstrap or bpftrace, it takes that tool's flags and prints what it prints.`,
 		Args: commandName,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	common(root)
 	addVersion(root)
-	root.AddCommand(execCommand(io), openCommand(io), guardCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
+	root.AddCommand(execCommand(io), openCommand(io), procCommand(io), guardCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
@@ -222,11 +224,15 @@ func addVersion(c *cobra.Command) {
 	}
 	c.RunE = func(c *cobra.Command, words []string) error {
 		if *asked {
-			_, err := fmt.Fprintln(c.OutOrStdout(), c.Name(), version)
-			return err
+			return showVersion(c)
 		}
 		return run(c, words)
 	}
+}
+
+func showVersion(c *cobra.Command) error {
+	_, err := fmt.Fprintln(c.OutOrStdout(), c.Name(), version)
+	return err
 }
 
 // needProc returns an error where /proc is not mounted: what would be found there would seem not to be.

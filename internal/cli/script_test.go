@@ -17,7 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The command line as far as it goes without privileges: testdata/script. sonde, execsnoop, opensnoop and bpftrace are in PATH there; the
+// The command line as far as it goes without privileges: testdata/script. sonde, execsnoop, opensnoop, bootstrap and bpftrace are in PATH there; the
 // variables ESC, CSI, NL and RLO hold what must not reach a terminal.
 func TestScript(t *testing.T) {
 	self, err := os.Executable()
@@ -32,7 +32,7 @@ func TestScript(t *testing.T) {
 			if err := os.Mkdir(bin, 0o755); err != nil {
 				return err
 			}
-			for _, name := range []string{"sonde", "execsnoop", "opensnoop", classicName} {
+			for _, name := range []string{"sonde", "execsnoop", "opensnoop", "bootstrap", classicName} {
 				if err := os.Symlink(self, filepath.Join(bin, name)); err != nil {
 					return err
 				}

@@ -42,6 +42,7 @@ type run struct {
 	target  *target.Target
 	out     output
 	rowType *prog.RowType
+	also    []*prog.RowType // further types of rows
 	columns []prog.Column
 	exact   bool // columns as the classic tool prints them
 
@@ -485,16 +486,33 @@ func (r *run) openOutput() (err error) {
 }
 
 func (r *run) sink() print.Sink {
-	if r.out.json {
-		return print.NewJSON(r.file, r.rowType, r.out.fields)
+	if len(r.also) == 0 {
+		return r.sinkOf(r.rowType, r.columnOptions())
 	}
+	opt := r.columnOptions()
+	sinks := []print.Typed{{Type: r.rowType, Sink: r.sinkOf(r.rowType, opt)}}
+	opt.NoHeading = true
+	for _, t := range r.also {
+		sinks = append(sinks, print.Typed{Type: t, Sink: r.sinkOf(t, opt)})
+	}
+	return print.NewMixed(sinks...)
+}
+
+func (r *run) sinkOf(t *prog.RowType, opt print.ColumnOptions) print.Sink {
+	if r.out.json {
+		return print.NewJSON(r.file, t, r.out.fields)
+	}
+	return print.NewColumns(r.file, t, r.columns, opt)
+}
+
+func (r *run) columnOptions() print.ColumnOptions {
 	opt := print.ColumnOptions{Exact: r.exact, Start: time.Now()}
 	if r.out.file == "" {
 		if opt.Width = terminalWidth(r.io.out); opt.Width > 0 {
 			opt.Colour = colour()
 		}
 	}
-	return print.NewColumns(r.file, r.rowType, r.columns, opt)
+	return opt
 }
 
 // finish accounts for the run, on stderr and in the sink, and turns its end into an error or a status.

@@ -101,10 +101,24 @@ func (c *columns) appendNumber(dst []byte, col *column, n int64) []byte {
 		}
 		return strconv.AppendUint(dst, u, 10)
 	}
-	if col.Divide > 1 {
-		n /= col.Divide
+	if col.Divide <= 1 {
+		return strconv.AppendInt(dst, n, 10)
 	}
-	return strconv.AppendInt(dst, n, 10)
+	if col.Decimals > 0 && n >= 0 {
+		return appendDecimals(dst, uint64(n), uint64(col.Divide), col.Decimals)
+	}
+	return strconv.AppendInt(dst, n/col.Divide, 10)
+}
+
+// appendDecimals appends n by unit with so many decimals, cut, not rounded: what took less than a unit never shows as one.
+func appendDecimals(dst []byte, n, unit uint64, decimals int) []byte {
+	dst = append(strconv.AppendUint(dst, n/unit, 10), '.')
+	for rest := n % unit; decimals > 0; decimals-- {
+		rest *= 10
+		dst = append(dst, '0'+byte(rest/unit))
+		rest %= unit
+	}
+	return dst
 }
 
 func (c *columns) appendTime(dst []byte, style prog.TimeStyle, ns int64) []byte {

@@ -76,6 +76,8 @@ type Column struct {
 	Time TimeStyle
 	// Divide scales a Duration (or Int) before it is shown: 1000 shows nanoseconds as whole microseconds. 0 is 1.
 	Divide int64
+	// Decimals are how many digits of what Divide leaves over are shown.
+	Decimals int
 	// Quote puts each word of a Words field in double quotes, with `"` and `\` escaped.
 	Quote bool
 	// MaxWords limits how many words of a Words field are shown; what is left out is marked by " ...". 0 is no limit.

@@ -45,6 +45,14 @@ var commands = []command{
 		},
 	},
 	{
+		name: "proc",
+		hard: []need{{kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel}, {kernel.BTF}},
+		soft: []softNeed{
+			{feature: kernel.Stats, lost: "the accounting at the end has no kernel cost"},
+			{capability: kernel.CapSysPtrace, lost: "ends of other users' processes that ran already may be shown without their arguments"},
+		},
+	},
+	{
 		name: "guard",
 		hard: []need{
 			{kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel}, {kernel.BTF},

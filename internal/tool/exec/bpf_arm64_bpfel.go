@@ -21,12 +21,14 @@ const (
 	bpfMapCounters          = "counters"
 	bpfMapMntnsmap          = "mntnsmap"
 	bpfMapPathWalks         = "path_walks"
+	bpfMapProcScratches     = "proc_scratches"
 	bpfMapRecords           = "records"
 	bpfMapScratch           = "scratch"
 	bpfMapStarts            = "starts"
 	bpfMapTargetCgroups     = "target_cgroups"
 	bpfMapTargetPids        = "target_pids"
 	bpfMapTargetTree        = "target_tree"
+	bpfMapTold              = "told"
 	bpfMapWalkers           = "walkers"
 	bpfMapWalks             = "walks"
 	bpfProgExecAbandon      = "exec_abandon"
@@ -35,6 +37,9 @@ const (
 	bpfProgExecExit         = "exec_exit"
 	bpfProgExecRest         = "exec_rest"
 	bpfProgExecWalk         = "exec_walk"
+	bpfProgProcExec         = "proc_exec"
+	bpfProgProcExit         = "proc_exit"
+	bpfProgProcFork         = "proc_fork"
 	bpfProgTargetExit       = "target_exit"
 	bpfProgTargetFork       = "target_fork"
 	bpfVarClosing           = "closing"
@@ -48,6 +53,7 @@ const (
 	bpfVarTargetUid         = "target_uid"
 	bpfVarWant              = "want"
 	bpfVarWantFailed        = "want_failed"
+	bpfVarWantUsage         = "want_usage"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -98,6 +104,9 @@ type bpfProgramSpecs struct {
 	ExecExit    *ebpf.ProgramSpec `ebpf:"exec_exit"`
 	ExecRest    *ebpf.ProgramSpec `ebpf:"exec_rest"`
 	ExecWalk    *ebpf.ProgramSpec `ebpf:"exec_walk"`
+	ProcExec    *ebpf.ProgramSpec `ebpf:"proc_exec"`
+	ProcExit    *ebpf.ProgramSpec `ebpf:"proc_exit"`
+	ProcFork    *ebpf.ProgramSpec `ebpf:"proc_fork"`
 	TargetExit  *ebpf.ProgramSpec `ebpf:"target_exit"`
 	TargetFork  *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
@@ -111,12 +120,14 @@ type bpfMapSpecs struct {
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Mntnsmap      *ebpf.MapSpec `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.MapSpec `ebpf:"path_walks"`
+	ProcScratches *ebpf.MapSpec `ebpf:"proc_scratches"`
 	Records       *ebpf.MapSpec `ebpf:"records"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Starts        *ebpf.MapSpec `ebpf:"starts"`
 	TargetCgroups *ebpf.MapSpec `ebpf:"target_cgroups"`
 	TargetPids    *ebpf.MapSpec `ebpf:"target_pids"`
 	TargetTree    *ebpf.MapSpec `ebpf:"target_tree"`
+	Told          *ebpf.MapSpec `ebpf:"told"`
 	Walkers       *ebpf.MapSpec `ebpf:"walkers"`
 	Walks         *ebpf.MapSpec `ebpf:"walks"`
 }
@@ -136,6 +147,7 @@ type bpfVariableSpecs struct {
 	TargetUid         *ebpf.VariableSpec `ebpf:"target_uid"`
 	Want              *ebpf.VariableSpec `ebpf:"want"`
 	WantFailed        *ebpf.VariableSpec `ebpf:"want_failed"`
+	WantUsage         *ebpf.VariableSpec `ebpf:"want_usage"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -163,12 +175,14 @@ type bpfMaps struct {
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Mntnsmap      *ebpf.Map `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.Map `ebpf:"path_walks"`
+	ProcScratches *ebpf.Map `ebpf:"proc_scratches"`
 	Records       *ebpf.Map `ebpf:"records"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Starts        *ebpf.Map `ebpf:"starts"`
 	TargetCgroups *ebpf.Map `ebpf:"target_cgroups"`
 	TargetPids    *ebpf.Map `ebpf:"target_pids"`
 	TargetTree    *ebpf.Map `ebpf:"target_tree"`
+	Told          *ebpf.Map `ebpf:"told"`
 	Walkers       *ebpf.Map `ebpf:"walkers"`
 	Walks         *ebpf.Map `ebpf:"walks"`
 }
@@ -180,12 +194,14 @@ func (m *bpfMaps) Close() error {
 		m.Counters,
 		m.Mntnsmap,
 		m.PathWalks,
+		m.ProcScratches,
 		m.Records,
 		m.Scratch,
 		m.Starts,
 		m.TargetCgroups,
 		m.TargetPids,
 		m.TargetTree,
+		m.Told,
 		m.Walkers,
 		m.Walks,
 	)
@@ -206,6 +222,7 @@ type bpfVariables struct {
 	TargetUid         *ebpf.Variable `ebpf:"target_uid"`
 	Want              *ebpf.Variable `ebpf:"want"`
 	WantFailed        *ebpf.Variable `ebpf:"want_failed"`
+	WantUsage         *ebpf.Variable `ebpf:"want_usage"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.
@@ -218,6 +235,9 @@ type bpfPrograms struct {
 	ExecExit    *ebpf.Program `ebpf:"exec_exit"`
 	ExecRest    *ebpf.Program `ebpf:"exec_rest"`
 	ExecWalk    *ebpf.Program `ebpf:"exec_walk"`
+	ProcExec    *ebpf.Program `ebpf:"proc_exec"`
+	ProcExit    *ebpf.Program `ebpf:"proc_exit"`
+	ProcFork    *ebpf.Program `ebpf:"proc_fork"`
 	TargetExit  *ebpf.Program `ebpf:"target_exit"`
 	TargetFork  *ebpf.Program `ebpf:"target_fork"`
 }
@@ -230,6 +250,9 @@ func (p *bpfPrograms) Close() error {
 		p.ExecExit,
 		p.ExecRest,
 		p.ExecWalk,
+		p.ProcExec,
+		p.ProcExit,
+		p.ProcFork,
 		p.TargetExit,
 		p.TargetFork,
 	)

@@ -22,12 +22,14 @@ const (
 	bpfEventsMapCounters          = "counters"
 	bpfEventsMapMntnsmap          = "mntnsmap"
 	bpfEventsMapPathWalks         = "path_walks"
+	bpfEventsMapProcScratches     = "proc_scratches"
 	bpfEventsMapRecords           = "records"
 	bpfEventsMapScratch           = "scratch"
 	bpfEventsMapStarts            = "starts"
 	bpfEventsMapTargetCgroups     = "target_cgroups"
 	bpfEventsMapTargetPids        = "target_pids"
 	bpfEventsMapTargetTree        = "target_tree"
+	bpfEventsMapTold              = "told"
 	bpfEventsMapWalkers           = "walkers"
 	bpfEventsMapWalks             = "walks"
 	bpfEventsProgExecAbandon      = "exec_abandon"
@@ -38,6 +40,10 @@ const (
 	bpfEventsProgExecRest         = "exec_rest"
 	bpfEventsProgExecRestCommit   = "exec_rest_commit"
 	bpfEventsProgExecWalk         = "exec_walk"
+	bpfEventsProgProcExec         = "proc_exec"
+	bpfEventsProgProcExit         = "proc_exit"
+	bpfEventsProgProcFork         = "proc_fork"
+	bpfEventsProgProcNote         = "proc_note"
 	bpfEventsProgTargetExit       = "target_exit"
 	bpfEventsProgTargetFork       = "target_fork"
 	bpfEventsVarClosing           = "closing"
@@ -51,6 +57,7 @@ const (
 	bpfEventsVarTargetUid         = "target_uid"
 	bpfEventsVarWant              = "want"
 	bpfEventsVarWantFailed        = "want_failed"
+	bpfEventsVarWantUsage         = "want_usage"
 )
 
 // loadBpfEvents returns the embedded CollectionSpec for bpfEvents.
@@ -103,6 +110,10 @@ type bpfEventsProgramSpecs struct {
 	ExecRest       *ebpf.ProgramSpec `ebpf:"exec_rest"`
 	ExecRestCommit *ebpf.ProgramSpec `ebpf:"exec_rest_commit"`
 	ExecWalk       *ebpf.ProgramSpec `ebpf:"exec_walk"`
+	ProcExec       *ebpf.ProgramSpec `ebpf:"proc_exec"`
+	ProcExit       *ebpf.ProgramSpec `ebpf:"proc_exit"`
+	ProcFork       *ebpf.ProgramSpec `ebpf:"proc_fork"`
+	ProcNote       *ebpf.ProgramSpec `ebpf:"proc_note"`
 	TargetExit     *ebpf.ProgramSpec `ebpf:"target_exit"`
 	TargetFork     *ebpf.ProgramSpec `ebpf:"target_fork"`
 }
@@ -117,12 +128,14 @@ type bpfEventsMapSpecs struct {
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	Mntnsmap      *ebpf.MapSpec `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.MapSpec `ebpf:"path_walks"`
+	ProcScratches *ebpf.MapSpec `ebpf:"proc_scratches"`
 	Records       *ebpf.MapSpec `ebpf:"records"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Starts        *ebpf.MapSpec `ebpf:"starts"`
 	TargetCgroups *ebpf.MapSpec `ebpf:"target_cgroups"`
 	TargetPids    *ebpf.MapSpec `ebpf:"target_pids"`
 	TargetTree    *ebpf.MapSpec `ebpf:"target_tree"`
+	Told          *ebpf.MapSpec `ebpf:"told"`
 	Walkers       *ebpf.MapSpec `ebpf:"walkers"`
 	Walks         *ebpf.MapSpec `ebpf:"walks"`
 }
@@ -142,6 +155,7 @@ type bpfEventsVariableSpecs struct {
 	TargetUid         *ebpf.VariableSpec `ebpf:"target_uid"`
 	Want              *ebpf.VariableSpec `ebpf:"want"`
 	WantFailed        *ebpf.VariableSpec `ebpf:"want_failed"`
+	WantUsage         *ebpf.VariableSpec `ebpf:"want_usage"`
 }
 
 // bpfEventsObjects contains all objects after they have been loaded into the kernel.
@@ -170,12 +184,14 @@ type bpfEventsMaps struct {
 	Counters      *ebpf.Map `ebpf:"counters"`
 	Mntnsmap      *ebpf.Map `ebpf:"mntnsmap"`
 	PathWalks     *ebpf.Map `ebpf:"path_walks"`
+	ProcScratches *ebpf.Map `ebpf:"proc_scratches"`
 	Records       *ebpf.Map `ebpf:"records"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Starts        *ebpf.Map `ebpf:"starts"`
 	TargetCgroups *ebpf.Map `ebpf:"target_cgroups"`
 	TargetPids    *ebpf.Map `ebpf:"target_pids"`
 	TargetTree    *ebpf.Map `ebpf:"target_tree"`
+	Told          *ebpf.Map `ebpf:"told"`
 	Walkers       *ebpf.Map `ebpf:"walkers"`
 	Walks         *ebpf.Map `ebpf:"walks"`
 }
@@ -188,12 +204,14 @@ func (m *bpfEventsMaps) Close() error {
 		m.Counters,
 		m.Mntnsmap,
 		m.PathWalks,
+		m.ProcScratches,
 		m.Records,
 		m.Scratch,
 		m.Starts,
 		m.TargetCgroups,
 		m.TargetPids,
 		m.TargetTree,
+		m.Told,
 		m.Walkers,
 		m.Walks,
 	)
@@ -214,6 +232,7 @@ type bpfEventsVariables struct {
 	TargetUid         *ebpf.Variable `ebpf:"target_uid"`
 	Want              *ebpf.Variable `ebpf:"want"`
 	WantFailed        *ebpf.Variable `ebpf:"want_failed"`
+	WantUsage         *ebpf.Variable `ebpf:"want_usage"`
 }
 
 // bpfEventsPrograms contains all programs after they have been loaded into the kernel.
@@ -228,6 +247,10 @@ type bpfEventsPrograms struct {
 	ExecRest       *ebpf.Program `ebpf:"exec_rest"`
 	ExecRestCommit *ebpf.Program `ebpf:"exec_rest_commit"`
 	ExecWalk       *ebpf.Program `ebpf:"exec_walk"`
+	ProcExec       *ebpf.Program `ebpf:"proc_exec"`
+	ProcExit       *ebpf.Program `ebpf:"proc_exit"`
+	ProcFork       *ebpf.Program `ebpf:"proc_fork"`
+	ProcNote       *ebpf.Program `ebpf:"proc_note"`
 	TargetExit     *ebpf.Program `ebpf:"target_exit"`
 	TargetFork     *ebpf.Program `ebpf:"target_fork"`
 }
@@ -242,6 +265,10 @@ func (p *bpfEventsPrograms) Close() error {
 		p.ExecRest,
 		p.ExecRestCommit,
 		p.ExecWalk,
+		p.ProcExec,
+		p.ProcExit,
+		p.ProcFork,
+		p.ProcNote,
 		p.TargetExit,
 		p.TargetFork,
 	)

@@ -58,6 +58,7 @@ const (
 	execComm        = 100
 	execPComm       = 116
 	execTTY         = 132
+	execExecID      = 148
 	execFixed       = 152 // what follows: filename, exe, cwd, arguments
 )
 
@@ -91,6 +92,7 @@ type event struct {
 	ret        int32
 	argsTotal  uint32
 	flags      uint32
+	execID     uint32
 	comm       [16]byte
 	pcomm      [16]byte
 	tty        [16]byte
@@ -139,6 +141,7 @@ func (e *event) decodeExec(b []byte) error {
 	copy(e.comm[:], b[execComm:])
 	copy(e.pcomm[:], b[execPComm:])
 	copy(e.tty[:], b[execTTY:])
+	e.execID = le.Uint32(b[execExecID:])
 	data := b[execFixed:]
 	if filenameLen+exeLen+cwdLen+argsLen != len(data) {
 		return fmt.Errorf("exec record: parts of %d, %d, %d and %d bytes in %d", filenameLen, exeLen, cwdLen, argsLen, len(data))

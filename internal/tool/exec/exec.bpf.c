@@ -224,6 +224,7 @@ static __always_inline int finish(void *ctx, struct task_struct *task, struct ex
 	b->r.ppid = BPF_CORE_READ(task, real_parent, tgid);
 	b->r.uid = BPF_CORE_READ(cred, uid.val);
 	b->r.unreadable = 0;
+	b->r.exec_id = BPF_CORE_READ(task, self_exec_id);
 	b->r.exe_len = 0;
 	b->r.cwd_len = 0;
 	b->r.dev = 0;
@@ -476,3 +477,6 @@ int exec_exit(struct bpf_raw_tracepoint_args *ctx)
 }
 
 #endif
+
+/* The other tool that tells of execs. */
+#include "../proc/proc.bpf.h"

@@ -49,6 +49,7 @@ struct exec_record {
 	char comm[16];
 	char pcomm[16];
 	char tty[16];
+	__u32 exec_id;          /* counts the execs of the process and of those that it descends from */
 	/* filename, exe, cwd, arguments */
 };
 

@@ -35,7 +35,7 @@ func checkLayout(t *testing.T, object []byte) {
 			"gid": {execGID, 4}, "sid": {execSID, 4}, "ret": {execRet, 4}, "args_total": {execArgsTotal, 4},
 			"args_len": {execArgsLen, 4}, "flags": {execFlags, 2}, "filename_len": {execFilenameLen, 2},
 			"exe_len": {execExeLen, 2}, "cwd_len": {execCwdLen, 2}, "comm": {execComm, 16}, "pcomm": {execPComm, 16},
-			"tty": {execTTY, 16},
+			"tty": {execTTY, 16}, "exec_id": {execExecID, 4},
 		}},
 		{"args_record", argsFixed, map[string]member{
 			"seq": {argsSeq, 8}, "len": {argsLen, 4}, "last": {argsLast, 4}, "unreadable": {argsUnreadable, 8},

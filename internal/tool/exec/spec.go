@@ -2,7 +2,11 @@ package exec
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
 
 	"sonde/internal/prog"
 )
@@ -37,13 +41,9 @@ var LostReasons = []string{"ring_full", "exec_table_full", "arguments_ring_full"
 
 // Spec builds what is to be loaded.
 func Spec(opt Options) (*prog.Spec, error) {
-	load := loadBpf
-	if opt.Events {
-		load = loadBpfEvents
-	}
-	coll, err := load()
+	coll, err := Object(opt.Events)
 	if err != nil {
-		return nil, fmt.Errorf("exec: the embedded object: %w", err)
+		return nil, err
 	}
 	if opt.MaxArgBytes == 0 {
 		opt.MaxArgBytes = DefaultMaxArgBytes
@@ -52,15 +52,8 @@ func Spec(opt Options) (*prog.Spec, error) {
 		opt.RingBytes = DefaultRingBytes
 	}
 	coll.Maps[bpfMapRecords].MaxEntries = uint32(opt.RingBytes)
-	var want uint32
-	if anyOf(opt.Fields, pathFields) {
-		want |= wantPaths
-	}
-	if anyOf(opt.Fields, idFields) {
-		want |= wantIDs
-	}
 	for name, value := range map[string]uint32{
-		bpfVarWant:        want,
+		bpfVarWant:        Want(opt.Fields),
 		bpfVarWantFailed:  uint32(truth(opt.Failed)),
 		bpfVarMaxArgBytes: uint32(opt.MaxArgBytes),
 	} {
@@ -68,16 +61,12 @@ func Spec(opt Options) (*prog.Spec, error) {
 			return nil, fmt.Errorf("exec: constant %s: %w", name, err)
 		}
 	}
+	maps.DeleteFunc(coll.Programs, func(name string, _ *ebpf.ProgramSpec) bool { return strings.HasPrefix(name, "proc_") })
+	for _, name := range others {
+		delete(coll.Maps, name)
+	}
 	if !opt.Failed {
-		// The longest of the programs to verify, and only failed execs need it.
-		delete(coll.Programs, bpfProgExecWalk)
-		walkers := coll.Maps[bpfMapWalkers]
-		for i, slot := range walkers.Contents {
-			if slot.Value == bpfProgExecWalk {
-				walkers.Contents = slices.Delete(walkers.Contents, i, i+1)
-				break
-			}
-		}
+		WithoutWalk(coll)
 	}
 	return &prog.Spec{
 		Name:        "exec",
@@ -87,6 +76,13 @@ func Spec(opt Options) (*prog.Spec, error) {
 		Counters:    bpfMapCounters,
 		LostReasons: LostReasons,
 	}, nil
+}
+
+// WithoutWalk leaves out what reads the arguments of failed execs: the longest of the programs to verify.
+func WithoutWalk(coll *ebpf.CollectionSpec) {
+	delete(coll.Programs, bpfProgExecWalk)
+	walkers := coll.Maps[bpfMapWalkers]
+	walkers.Contents = slices.DeleteFunc(walkers.Contents, func(slot ebpf.MapKV) bool { return slot.Value == bpfProgExecWalk })
 }
 
 // InFlight names the variable that counts execs under way.

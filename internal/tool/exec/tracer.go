@@ -30,17 +30,13 @@ type Show struct {
 // Tracer joins the records of execs, brings them into the order in which the execs began, and shows them. It belongs
 // to one goroutine.
 type Tracer struct {
-	show    Show
-	rows    *rowMaker
-	order   *stream.Order[*event]
-	open    []*event // per CPU: an exec whose arguments are still arriving
-	pool    []*event
-	pooled  int // bytes in the pool's buffers
-	line    []byte
-	events  uint64
-	badly   uint64
-	ended   bool
-	noteErr error
+	joiner
+	show   Show
+	rows   *rowMaker
+	order  *stream.Order[*event]
+	line   []byte
+	events uint64
+	ended  bool
 }
 
 // Bounds of the reorder window. Past them the oldest exec is shown early, and counted.
@@ -54,51 +50,20 @@ func NewTracer(show Show) *Tracer {
 	rows := newRowMaker(show.Mono2Wall, show.Classic)
 	rows.noArgv = show.NoArgv
 	return &Tracer{
-		show:  show,
-		rows:  rows,
-		order: stream.NewOrder[*event](orderItems, orderBytes),
+		joiner: joiner{cgroups: show.Cgroups},
+		show:   show,
+		rows:   rows,
+		order:  stream.NewOrder[*event](orderItems, orderBytes),
 	}
 }
 
 // Record takes one record. The error is stream.ErrStop when enough was shown, or the sink's.
 func (t *Tracer) Record(r prog.Record) error {
-	switch r.Type {
-	case recordExec:
-		if err := t.closeOpen(r.CPU); err != nil {
-			return err
-		}
-		e := t.get()
-		if err := e.decodeExec(r.Body); err != nil {
-			t.bad(err)
-			return nil
-		}
-		e.start, e.seq = r.Time, r.Seq
-		if t.show.Cgroups != nil {
-			e.cgroup, e.container = t.show.Cgroups.Of(e.pid, e.cgroupID, e.cssSet)
-		}
-		if e.flags&flagMore != 0 {
-			t.setOpen(r.CPU, e)
-			return nil
-		}
-		return t.complete(e)
-	case recordArgs:
-		e := t.opened(r.CPU)
-		if e == nil {
-			return nil // its exec record was lost, and counted
-		}
-		last, err := e.addArgs(r.Body)
-		if err != nil {
-			t.bad(err)
-			return nil
-		}
-		if last {
-			t.setOpen(r.CPU, nil)
-			return t.complete(e)
-		}
-	case recordTreeEnded:
+	if r.Type == recordTreeEnded {
 		t.ended = true
+		return nil
 	}
-	return nil
+	return t.take(r, t.complete)
 }
 
 // TreeEnded says whether the last process of the followed tree has ended.
@@ -112,10 +77,8 @@ func (t *Tracer) Holds() bool { return t.order.Len() > 0 }
 
 // Finish shows all that is left. An exec whose arguments did not all arrive is marked so.
 func (t *Tracer) Finish() error {
-	for cpu := range t.open {
-		if err := t.closeOpen(uint16(cpu)); err != nil {
-			return err
-		}
+	if err := t.rest(t.complete); err != nil {
+		return err
 	}
 	return t.order.Flush(t.emit)
 }
@@ -161,54 +124,6 @@ func (t *Tracer) joined(row *prog.Row) []byte {
 	return t.line
 }
 
-func (t *Tracer) opened(cpu uint16) *event {
-	if int(cpu) < len(t.open) {
-		return t.open[cpu]
-	}
-	return nil
-}
-
-func (t *Tracer) setOpen(cpu uint16, e *event) {
-	for int(cpu) >= len(t.open) {
-		t.open = append(t.open, nil)
-	}
-	t.open[cpu] = e
-}
-
-// closeOpen ends the exec that was under way on that CPU: what comes now shows that the rest of it was lost.
-func (t *Tracer) closeOpen(cpu uint16) error {
-	e := t.opened(cpu)
-	if e == nil {
-		return nil
-	}
-	t.open[cpu] = nil
-	e.argsMissed = true
-	return t.complete(e)
-}
-
-func (t *Tracer) bad(err error) {
-	t.badly++
-	if t.noteErr == nil {
-		t.noteErr = err
-	}
-}
-
-func (t *Tracer) get() *event {
-	if n := len(t.pool); n > 0 {
-		e := t.pool[n-1]
-		t.pool = t.pool[:n-1]
-		t.pooled -= cap(e.buf)
-		return e
-	}
-	return new(event)
-}
-
-func (t *Tracer) put(e *event) {
-	if n := t.pooled + cap(e.buf); cap(e.buf) <= maxPooledEvent && n <= orderBytes {
-		t.pool, t.pooled = append(t.pool, e), n
-	}
-}
-
 // Notes are facts about completeness for the end of a run.
 func (t *Tracer) Notes() (notes []string) {
 	if n := t.order.Late(); n > 0 {
@@ -217,8 +132,5 @@ func (t *Tracer) Notes() (notes []string) {
 	if n := t.order.Forced(); n > 0 {
 		notes = append(notes, fmt.Sprintf("%d shown early, perhaps before older ones: more came at once than the reorder window holds", n))
 	}
-	if t.badly > 0 {
-		notes = append(notes, fmt.Sprintf("%d records could not be read, which is a bug of sonde: %v", t.badly, t.noteErr))
-	}
-	return notes
+	return append(notes, t.notes()...)
 }

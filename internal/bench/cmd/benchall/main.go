@@ -22,6 +22,7 @@ import (
 	"sonde/internal/bench/measure"
 	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
+	"sonde/internal/bench/proc"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/script"
 	"sonde/internal/bench/turns"
@@ -58,6 +59,7 @@ var families = []struct {
 }{
 	{"run", turns.Names(script.Measures)},
 	{"open", turns.Names(open.Measures)},
+	{"proc", turns.Names(proc.Measures)},
 	{"guard", []string{guard.Measure}},
 }
 
@@ -107,6 +109,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 		names(bench.Tools(""), func(t bench.Tool) string { return t.Key }),
 		names(script.Tools(""), func(t script.Tool) string { return t.Key }),
 		names(open.Tools(""), func(t open.Tool) string { return t.Key }),
+		names(proc.Tools(""), func(t proc.Tool) string { return t.Key }),
 	) {
 		if !slices.Contains(tools, key) {
 			tools = append(tools, key)
@@ -175,7 +178,7 @@ func measureAll(o options, out, errs io.Writer) error {
 	}
 	suites := &roots{log: errs}
 	var blocks []block
-	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens, takeGuard} {
+	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens, takeProcs, takeGuard} {
 		b, err := take(ctx, suites, machine, o, errs)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"sonde/internal/bench/guard"
 	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
+	"sonde/internal/bench/proc"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/script"
 	"sonde/internal/bench/turns"
@@ -136,6 +137,32 @@ func takeOpens(ctx context.Context, roots *roots, machine string, o options, log
 	return block{
 		name: "bench:open", results: []*report.Results{results},
 		text: heading("on "+machine) + open.Table().Markdown(results),
+	}, nil
+}
+
+// takeProcs takes the measures of sonde proc.
+func takeProcs(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
+	measures := wanted(o, proc.Measures)
+	tools := proc.Pick(proc.Tools(o.sonde), o.tools)
+	if len(measures) == 0 || len(tools) == 0 {
+		return block{}, nil
+	}
+	root, err := roots.get(ctx, proc.Suite)
+	if err != nil {
+		return block{}, err
+	}
+	versions, err := root.Versions()
+	if err != nil {
+		return block{}, err
+	}
+	results := &report.Results{Machine: machine, Columns: proc.Columns(tools, versions), Notes: append(proc.Notes(), bench.Busy()...)}
+	b := &proc.Bench{Tools: tools, Root: root, Rounds: o.rounds, Log: log, Results: results}
+	if err := b.Run(ctx, measures); err != nil {
+		return block{}, err
+	}
+	return block{
+		name: "bench:proc", results: []*report.Results{results},
+		text: heading("on "+machine) + proc.Table().Markdown(results),
 	}, nil
 }
 
