@@ -16,6 +16,7 @@ const (
 	sideMargin  = 10
 	fontSize    = 12
 	letterWidth = 7.23 // of the font, which is monospaced
+	barHeight   = 50
 	maxBoxes    = 20000
 )
 
@@ -48,7 +49,8 @@ func WriteFlame(w io.Writer, p *Profile) error {
 	for _, b := range boxes {
 		f.box(b)
 	}
-	f.text("</g>\n<script type=\"text/ecmascript\"><![CDATA[\n", flameScript, "]]></script>\n</svg>\n")
+	f.bar(boxes)
+	f.text("<script type=\"text/ecmascript\"><![CDATA[\n", flameScript, "]]></script>\n</svg>\n")
 	return f.out.Flush()
 }
 
@@ -78,7 +80,7 @@ func (f *flame) head(p *Profile, boxes []box, rows int) {
 	}
 	top := 58 + len(f.notes)*rowHeight
 	f.bottom = top + (rows-1)*rowHeight
-	f.height = f.bottom + rowHeight + 50
+	f.height = f.bottom + rowHeight + barHeight + 3
 	height := strconv.Itoa(f.height)
 	f.text(`<?xml version="1.0" encoding="UTF-8" standalone="no"?>`, "\n",
 		`<svg xmlns="http://www.w3.org/2000/svg" version="1.1" id="flame" width="1200" height="`, height, `" viewBox="0 0 1200 `, height,
@@ -89,9 +91,22 @@ func (f *flame) head(p *Profile, boxes []box, rows int) {
 	for i, note := range f.notes {
 		f.line("note"+strconv.Itoa(i), 44+(i+1)*rowHeight, "note", "! "+note)
 	}
-	f.line("details", f.height-30, "small", " ")
-	f.legend(boxes)
 	f.text(`<g id="boxes">`, "\n")
+}
+
+// bar has what is told of a box, and what can be asked; it is above the boxes because it moves over them when they scroll.
+func (f *flame) bar(boxes []box) {
+	f.text("</g>\n", `<g id="bar"><rect id="barground" x="0" y="`, strconv.Itoa(f.height-barHeight), `" width="1200" height="`, strconv.Itoa(barHeight), `"/>`, "\n")
+	f.line("details", f.height-33, "small", " ")
+	f.legend(boxes)
+	f.text(`<g id="buttons" style="display:none">`)
+	button := func(id, class string, x int, text string) {
+		f.text(`<text id="`, id, `" class="`, class, `" text-anchor="end" x="`, strconv.Itoa(x), `" y="`, strconv.Itoa(f.height-10), `">`, text, `</text>`)
+	}
+	button("search", "button", flameWidth-sideMargin, "search (/)")
+	button("clear", "button", flameWidth-sideMargin-11*fontSize*2/3, "clear")
+	button("reset", "button", flameWidth-sideMargin-18*fontSize*2/3, "all (Esc)")
+	f.text(`</g><text id="matched" class="small" x="`, strconv.Itoa(sideMargin), `" y="`, strconv.Itoa(f.height-barHeight-5), `"></text></g>`, "\n")
 }
 
 // summary says what the whole is.
