@@ -78,18 +78,19 @@ type scriptSymbols struct {
 }
 
 func (y *scriptSymbols) Kernel(addr uint64) bt.Frame {
-	if y.kernel == nil {
-		k, err := symbol.OpenKernel()
-		if err != nil {
-			return bt.Frame{}
-		}
-		y.kernel = k
-	}
+	y.openKernel()
 	f := y.kernel.Lookup(addr)
 	if f.Module == symbol.KernelModule {
 		f.Module = ""
 	}
 	return y.frame(f)
+}
+
+// openKernel leaves no kernel where its symbols are hidden: none of its addresses has a name then.
+func (y *scriptSymbols) openKernel() {
+	if y.kernel == nil {
+		y.kernel, _ = symbol.OpenKernel()
+	}
 }
 
 func (y *scriptSymbols) User(pid, what uint32, addr uint64) bt.Frame {
