@@ -1,10 +1,7 @@
 package profile
 
 import (
-	"cmp"
-	"compress/gzip"
 	"io"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -44,11 +41,8 @@ func WritePprof(w io.Writer, p *Profile) error {
 		strings: map[string]uint64{}, functions: map[pprofFunction]uint64{}, mappings: map[pprofMapping]*mappingState{}, locations: map[string]uint64{},
 	}
 	b.string("") // the first has to be
-	packed := gzip.NewWriter(w)
-	if _, err := packed.Write(b.profile(p)); err != nil {
-		return err
-	}
-	return packed.Close()
+	_, err := w.Write(gzipped(b.profile(p)))
+	return err
 }
 
 type pprofFunction struct{ name, mangled, file string }
@@ -82,10 +76,12 @@ func (b *pprofBuilder) profile(p *Profile) []byte {
 	for i := range p.Samples {
 		b.sample(&p.Samples[i], len(p.Types))
 	}
-	// The first is shown as what was measured.
-	slices.SortStableFunc(b.order, func(x, y pprofMapping) int { return cmp.Compare(b.mappings[x].kind, b.mappings[y].kind) })
-	for _, key := range b.order {
-		b.mapping(key, b.mappings[key])
+	for k := range kinds { // the first is shown as what was measured
+		for _, key := range b.order {
+			if state := b.mappings[key]; state.kind == k {
+				b.mapping(key, state)
+			}
+		}
 	}
 	var comments []uint64
 	if p.Title != "" {

@@ -160,13 +160,13 @@ const finest = 1 << 16
 
 // leastValue returns the least value that no more than limit functions have.
 func (root *node) leastValue(limit int) int64 {
-	var values []int64
-	root.each(func(n *node) { values = append(values, n.value) })
+	var values []uint64
+	root.each(func(n *node) { values = append(values, uint64(n.value)) })
 	if len(values) <= limit {
 		return 0
 	}
-	slices.SortFunc(values, func(x, y int64) int { return cmp.Compare(y, x) })
-	return values[limit] + 1
+	slices.Sort(values)
+	return int64(values[len(values)-limit-1]) + 1
 }
 
 func (n *node) each(visit func(*node)) {

@@ -1,9 +1,9 @@
 package symbol
 
 import (
-	"cmp"
 	"debug/dwarf"
 	"slices"
+	"sort"
 )
 
 const (
@@ -164,7 +164,7 @@ func (s *source) readUnit(at dwarf.Offset) *sourceUnit {
 	}
 	s.readLines(u, root)
 	s.readFunctions(u, r, root)
-	slices.SortStableFunc(u.functions, func(x, y functionRange) int { return cmp.Compare(x.low, y.low) })
+	sort.SliceStable(u.functions, func(i, j int) bool { return u.functions[i].low < u.functions[j].low })
 	return u
 }
 
@@ -329,7 +329,8 @@ func (s *source) readLines(u *sourceUnit, root *dwarf.Entry) {
 		u.lines = append(u.lines, l)
 	}
 	// Where a sequence ends another may begin.
-	slices.SortStableFunc(u.lines, func(x, y sourceLine) int {
-		return cmp.Or(cmp.Compare(x.addr, y.addr), cmp.Compare(min(x.file, 0), min(y.file, 0)))
+	sort.SliceStable(u.lines, func(i, j int) bool {
+		x, y := &u.lines[i], &u.lines[j]
+		return x.addr < y.addr || x.addr == y.addr && x.file < 0 && y.file >= 0
 	})
 }

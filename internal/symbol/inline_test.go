@@ -343,6 +343,12 @@ func TestForgottenSources(t *testing.T) {
 		t.Errorf("%d bytes are held", p.files.sources-maxAllSources)
 	}
 	p.files.sources = 0
+	for _, f := range p.files.known {
+		if f.golang != nil || f.source != nil {
+			t.Errorf("%s: it is still there", f.path)
+		}
+		f.chains = nil
+	}
 	if after := p.Frames(pid, at, false); before[0].File == "" || !reflect.DeepEqual(before, after) {
 		t.Errorf("got %+v, before %+v", after, before)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -226,7 +227,7 @@ func (s *source) index() {
 		}
 		r.SkipChildren()
 	}
-	slices.SortFunc(s.units, func(x, y unitRange) int { return order(x.low < y.low) })
+	sort.Slice(s.units, func(i, j int) bool { return s.units[i].low < s.units[j].low }) // sort: its code is there once for all types
 }
 
 // unitAt returns the unit that an address is of.

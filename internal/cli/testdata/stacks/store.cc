@@ -12,7 +12,7 @@ template <class T> struct Store {
 template <class T> T Store<T>::put(T value)
 {
 	last = value;
-	asm volatile("" ::: "memory");
+	asm volatile("" ::"r"(__builtin_frame_address(0)) : "memory");
 	return value;
 }
 
