@@ -33,7 +33,7 @@ func WriteFlame(w io.Writer, p *Profile) error {
 	boxes, cut := root.boxes(maxBoxes)
 	f := flame{out: bufio.NewWriter(w), total: root.value, stacks: stacks}
 	if p.Shown >= 0 && p.Shown < len(p.Types) {
-		f.unit, f.what = p.Types[p.Shown].Unit, p.Types[p.Shown].Name
+		f.unit, f.what = visible(p.Types[p.Shown].Unit), visible(p.Types[p.Shown].Name)
 	}
 	f.notes = append(f.notes, p.Notes...)
 	f.notes = append(f.notes, left...)
@@ -84,7 +84,7 @@ func (f *flame) head(p *Profile, boxes []box, rows int) {
 	height := strconv.Itoa(f.height)
 	f.text(`<?xml version="1.0" encoding="UTF-8" standalone="no"?>`, "\n",
 		`<svg xmlns="http://www.w3.org/2000/svg" version="1.1" id="flame" width="1200" height="`, height, `" viewBox="0 0 1200 `, height,
-		`" data-total="`, strconv.FormatInt(f.total, 10), `" data-unit="`, xml(f.unit), "\">\n<title>", xml(title), "</title>\n<style><![CDATA[\n", flameStyle, "]]></style>\n",
+		`" data-total="`, strconv.FormatInt(f.total, 10), `" data-unit="`, xmlText(f.unit), "\">\n<title>", xmlText(visible(title)), "</title>\n<style><![CDATA[\n", flameStyle, "]]></style>\n",
 		`<rect id="ground" width="100%" height="100%"/>`, "\n")
 	f.line("title", 24, "heading", title)
 	f.line("total", 44, "small", f.summary(p))
@@ -137,9 +137,9 @@ func (f *flame) line(id string, y int, class, text string) {
 	}
 	f.text(`<text id="`, id, `" class="`, class, `" x="10" y="`, strconv.Itoa(y), `">`)
 	if short := fitted(whole, int((flameWidth-2*sideMargin)/letter)); short != whole {
-		f.text("<title>", xml(whole), "</title>", xml(short))
+		f.text("<title>", xmlText(whole), "</title>", xmlText(short))
 	} else {
-		f.text(xml(whole))
+		f.text(xmlText(whole))
 	}
 	f.text("</text>\n")
 }
@@ -177,10 +177,10 @@ func (f *flame) box(b box) {
 	x, width := sideMargin+float64(b.start)*scale, float64(b.value)*scale
 	y := f.bottom - b.row*rowHeight
 	f.text(`<g class="`, class, ` s`, strconv.Itoa(shade(b.node)), `" data-b="`, strconv.FormatInt(b.start, 10), " ", strconv.FormatInt(b.value, 10), " ", strconv.Itoa(b.row),
-		`"><title>`, xml(f.details(b)), `</title><rect x="`, decimal(x), `" y="`, strconv.Itoa(y), `" width="`, decimal(width), `" height="16"/><text x="`,
+		`"><title>`, xmlText(f.details(b)), `</title><rect x="`, decimal(x), `" y="`, strconv.Itoa(y), `" width="`, decimal(width), `" height="16"/><text x="`,
 		decimal(x+3), `" y="`, strconv.Itoa(y+12), `">`)
 	if letters := int((width - 6) / letterWidth); letters >= 3 {
-		f.text(xml(fitted(visible(b.name), letters)))
+		f.text(xmlText(fitted(visible(b.name), letters)))
 	}
 	f.text("</text></g>\n")
 }
@@ -239,7 +239,7 @@ func fitted(s string, letters int) string {
 
 var xmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")
 
-// xml escapes a text for an element or an attribute.
-func xml(s string) string {
+// xmlText escapes a text for an element or an attribute.
+func xmlText(s string) string {
 	return xmlEscapes.Replace(s)
 }
