@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"sync"
+
 	"sonde/internal/profile"
 	"sonde/internal/symbol"
 )
@@ -20,16 +22,23 @@ func profileFrames(dst []profile.Frame, frames []symbol.Frame, mangled bool) []p
 	return dst
 }
 
+var kernelBuild = sync.OnceValue(symbol.KernelBuildID)
+
 // kernelFrames turns frames of the kernel into those of a profile.
 func kernelFrames(k *symbol.Kernel, addrs []uint64) []profile.Frame {
 	frames := make([]profile.Frame, 0, len(addrs))
+	build := kernelBuild()
 	for i, addr := range addrs {
 		at := addr
 		if i > 0 && addr > 0 {
 			at-- // it is where a call returns to
 		}
 		f := k.Lookup(at)
-		frames = append(frames, profile.Frame{Name: f.Name, Module: f.Module, Address: addr, Offset: f.Offset + addr - at, Kernel: true})
+		frame := profile.Frame{Name: f.Name, Module: f.Module, Address: addr, Offset: f.Offset + addr - at, Kernel: true}
+		if f.Module == symbol.KernelModule {
+			frame.BuildID = build
+		}
+		frames = append(frames, frame)
 	}
 	return frames
 }

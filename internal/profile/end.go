@@ -25,8 +25,8 @@ func EndOf(frames []Frame, walked, limit int) End {
 		return Complete
 	case last.Name == "" && ofLibrary(last.Module) && len(frames) > 1 && !ofLibrary(frames[len(frames)-2].Module):
 		return Complete
-	case last.Name == "" && last.Module == "":
-		return Complete // of this nothing can be said: it may be code without names, and the first
+	case !slices.ContainsFunc(frames, func(f Frame) bool { return f.Name != "" || f.Module != "" }):
+		return Complete // of what has no names at all, nothing can be said
 	}
 	return NoFramePointer
 }

@@ -262,7 +262,8 @@ func TestEndOf(t *testing.T) {
 		{"l:malloc l:", NoFramePointer},
 		{"l:malloc p:load", NoFramePointer},
 		{"l:malloc p:", NoFramePointer},
-		{"l:malloc :", Complete},
+		{"l:malloc :", NoFramePointer}, // into nowhere
+		{": : :", Complete},
 		{"", Missing},
 	} {
 		var frames []Frame

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The programs are in the testdata of the package that runs them, too.
@@ -315,6 +316,72 @@ func TestSourceInSeparateFile(t *testing.T) {
 	}
 	if frames[0].BuildID != fmt.Sprintf("%x", id) {
 		t.Errorf("build ID %q, want %x", frames[0].BuildID, id)
+	}
+}
+
+// A build ID and an offset, as the kernel gives them, of a file that no process was observed with.
+func TestFramesByBuildID(t *testing.T) {
+	p, root := newProcesses(t), t.TempDir()
+	var id [20]byte
+	original := filepath.Join(stacksDir, "store-5")
+	if err := withFile(original, func(img *image) error { copy(id[:], img.buildID); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := strings.TrimSuffix(buildIDPath(root, id[:]), ".debug")
+	if err := os.MkdirAll(filepath.Dir(where), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(where, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.files.debug = debugDirs{root}
+	there, back := p.FramesByBuildID(id, 0x198, false), p.FramesByBuildID(id, 0x199, true)
+	for _, frames := range [][]Frame{there, back} {
+		if len(frames) != 3 || frames[0].Name != "work::Store<int>::twice(int)" || frames[1].Name != "fill" || frames[2].Inlined || frames[2].Module != where {
+			t.Errorf("got %+v", frames)
+		}
+	}
+	if there[2].Address != 0x400198 || back[2].Address != 0x400199 || back[2].Offset != there[2].Offset+1 {
+		t.Errorf("got %+v and %+v", there[2], back[2])
+	}
+	for _, frames := range [][]Frame{p.FramesByBuildID([20]byte{1}, 5, true), p.FramesByBuildID(id, 1<<40, false)} {
+		if len(frames) != 1 || frames[0].Ok {
+			t.Errorf("got %+v", frames)
+		}
+	}
+}
+
+// What a process maps after it was observed has names too, when Refresh was called in between.
+func TestRefresh(t *testing.T) {
+	p, h := newProcesses(t), startHelper(t, copyOfSelf(t), nil)
+	if err := p.Observe(h.pid); err != nil {
+		t.Fatal(err)
+	}
+	if next := p.Refresh(); next < firstRefresh || next > lastRefresh {
+		t.Errorf("next after %v", next)
+	}
+	library := write(t, t.TempDir(), "library.so", string(testELF{textAddr: 0x2000, symtab: someSymbols}.bytes()))
+	at := h.ask("map " + library)
+	p.known[h.pid].due = time.Now()
+	p.Refresh()
+	if pause := p.known[h.pid].pause; pause <= firstRefresh {
+		t.Errorf("looked at again after %v", pause)
+	}
+	h.end()
+	if got := p.Lookup(h.pid, at+8); got.Name != "first" {
+		t.Errorf("got %+v", got)
+	}
+	p.known[h.pid].due = time.Now()
+	p.Refresh() // it has ended
+	if !p.known[h.pid].ended {
+		t.Error("it is not known that it has ended")
+	}
+	if next := p.Refresh(); next != lastRefresh {
+		t.Errorf("of nothing that lives: next after %v", next)
 	}
 }
 

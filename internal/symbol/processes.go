@@ -38,7 +38,9 @@ type process struct {
 	images  []*memory // by programs executed, the newest last
 	ended   bool
 	checked time.Time
-	used    uint64 // by Processes.clock
+	used    uint64        // by Processes.clock
+	due     time.Time     // when Refresh looks again
+	pause   time.Duration // since it last did
 }
 
 // NewProcesses returns Processes that know none yet. Close releases their files.
@@ -150,6 +152,7 @@ func (p *Processes) observe(pid uint32) (*process, error) {
 		return known, err
 	}
 	p.add(known, image)
+	known.soon()
 	known.ended = false
 	p.known[pid] = known
 	return known, nil
