@@ -120,6 +120,24 @@ func TestKernelProfileNotes(t *testing.T) {
 	}
 }
 
+// A signal ends the run with the forms written.
+func TestKernelProfileAtSignal(t *testing.T) {
+	needScripts(t)
+	vmtest.Need(t, kernel.Uprobe)
+	calls, file := callsProgram(t), filepath.Join(t.TempDir(), "x.txt")
+	p := begin(t, scriptCommand(t, "sonde", "run", "-q", "--folded", file, "-e",
+		expand(`uprobe:PATH:LEAF { @[ustack] = count(); @n = count(); if (@n == 3) { printf("x\n"); } }`, calls), "-c", calls+" 100000 1"))
+	p.line(t)
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	p.rest(t)
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), "main.main;") || !strings.Contains(string(text), "sonde/internal/cli.calledLeaf ") {
+		t.Errorf("%v: %q; %s", err, text, p.stderr(t))
+	}
+}
+
 func TestProfileFlags(t *testing.T) {
 	for _, c := range []struct{ path, name, want string }{
 		{"a.svg", "@", "a.svg"}, {"a.svg", "@x", "a.x.svg"}, {"/d.e/a", "@x", "/d.e/a.x"}, {"-", "@x", "-"},
