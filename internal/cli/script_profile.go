@@ -126,6 +126,9 @@ func (s *script) writeProfiles() error {
 	return errors.Join(append(failed, lost)...)
 }
 
+// maxUnusedTold is of how many files it is told that their debug information was too much.
+const maxUnusedTold = 5
+
 // profileNotes are what is missing in the maps, or in the names.
 func (s *script) profileNotes() (notes []string) {
 	if n := s.runner.Full(); n > 0 {
@@ -139,7 +142,11 @@ func (s *script) profileNotes() (notes []string) {
 			notes = append(notes, fmt.Sprintf("the kernel left out %d runs of %s, which was busy on that CPU", c.N, c.Reason))
 		}
 	}
-	for _, unused := range s.symbols.processes.Unused() {
+	for i, unused := range s.symbols.processes.Unused() {
+		if i == maxUnusedTold {
+			notes = append(notes, "nor of some more files")
+			break
+		}
 		notes = append(notes, "inlined functions are not shown of "+unused)
 	}
 	return notes

@@ -114,7 +114,7 @@ func TestKernelProfileNotes(t *testing.T) {
 	vmtest.Need(t, kernel.Uprobe)
 	path := stackProgram(t, "store-5")
 	got := runScriptFor(t, "sonde", "run", "-q", "--folded", "-", "-e",
-		`let @ = hash(1); uprobe:`+path+`:_ZN4work5StoreIiE3putEi+8 { @[ustack, arg1] = 1; } uretprobe:`+path+`:begin { exit(); }`, "-c", path)
+		`let @ = hash(1); uprobe:`+path+`:_ZN4work5StoreIiE3putEi+8 { @[ustack, arg1] = 1; if (arg1 == 3) { exit(); } }`, "-c", path)
 	if !strings.Contains(got.stdout, " values were lost: a map was full.\n") || !strings.Contains(got.stdout, "arg1=0;_start;begin;") {
 		t.Errorf("status %d, stderr %q, stdout\n%s", got.status, got.stderr, got.stdout)
 	}
