@@ -68,7 +68,7 @@ type flame struct {
 
 func (f *flame) text(all ...string) {
 	for _, s := range all {
-		f.out.WriteString(s)
+		_, _ = f.out.WriteString(s) // Flush tells
 	}
 }
 

@@ -27,12 +27,11 @@ func picture(t testing.TB, p *Profile) string {
 
 // drawn is a box as it is in the picture.
 type drawn struct {
-	class, name      string
-	start, value     int64
-	row              int
-	x, y, width      float64
-	label            string
-	details, notices string
+	class, name    string
+	start, value   int64
+	row            int
+	x, y, width    float64
+	label, details string
 }
 
 // checkSVG reads a picture as XML, lets nothing be in it but what draws, and returns the boxes and all other texts.

@@ -16,13 +16,14 @@ func WriteFolded(w io.Writer, p *Profile) error {
 	lines, left := foldedLines(p)
 	for _, note := range append(slices.Clip(p.Notes), left...) {
 		// A line that ends in a number would be taken for a stack.
-		out.WriteString("# " + strings.TrimRight(visible(note), " ") + ".\n")
+		if _, err := out.WriteString("# " + strings.TrimRight(visible(note), " ") + ".\n"); err != nil {
+			return err
+		}
 	}
 	for _, stack := range slices.Sorted(maps.Keys(lines)) {
-		out.WriteString(stack)
-		out.WriteByte(' ')
-		out.WriteString(strconv.FormatInt(lines[stack], 10))
-		out.WriteByte('\n')
+		if _, err := out.WriteString(stack + " " + strconv.FormatInt(lines[stack], 10) + "\n"); err != nil {
+			return err
+		}
 	}
 	return out.Flush()
 }

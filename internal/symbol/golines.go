@@ -10,6 +10,7 @@ const (
 	maxGoData   = 64 << 20 // what says which functions are inlined
 	maxGoHeader = 4 << 20  // a section that has the module's description in it
 	maxRelocs   = 64 << 20
+	withAddends = elf.SectionType(4) // relocations that say what they add
 	// The words of runtime.moduledata, since Go 1.20.
 	goModuleText  = 22
 	goModuleFuncs = 40
@@ -92,7 +93,7 @@ func (img *image) goFuncData(table uint64, text *elf.Section) (at uint64, found 
 	relocated := map[uint64]uint64{}
 	var modules []uint64
 	for _, s := range img.file.Sections {
-		if s.Type != elf.SHT_RELA {
+		if s.Type != withAddends {
 			continue
 		}
 		data := img.section(s, maxRelocs)
