@@ -1,6 +1,7 @@
 package symbol
 
 import (
+	"cmp"
 	"debug/dwarf"
 	"slices"
 	"sort"
@@ -274,16 +275,12 @@ func (s *source) name(key nameKey) string {
 		if err != nil || e == nil {
 			break
 		}
-		linked, _ := e.Val(dwarf.AttrLinkageName).(string)
-		if linked == "" {
-			linked, _ = e.Val(mipsLinkageName).(string)
-		}
-		if linked != "" {
+		if linked := cmp.Or(s.text(e, dwarf.AttrLinkageName), s.text(e, mipsLinkageName)); linked != "" {
 			name = linked
 			break
 		}
-		if plain, ok := e.Val(dwarf.AttrName).(string); ok && name == "" {
-			name = plain // a better one may stand at the declaration
+		if name == "" {
+			name = s.text(e, dwarf.AttrName) // a better one may stand at the declaration
 		}
 		next := nameOf(e)
 		if next.at == e.Offset && !next.alt {
@@ -297,6 +294,23 @@ func (s *source) name(key nameKey) string {
 	}
 	s.names[key] = name
 	return name
+}
+
+// text returns an attribute that is a text, which may lie in what several files share.
+func (s *source) text(e *dwarf.Entry, attribute dwarf.Attr) string {
+	f := e.AttrField(attribute)
+	if f == nil {
+		return ""
+	}
+	switch v := f.Val.(type) {
+	case string:
+		return v
+	case int64:
+		if f.Class == dwarf.ClassStringAlt && v >= 0 && v < int64(len(s.texts)) {
+			return string(zeroEnded(s.texts[v:]))
+		}
+	}
+	return ""
 }
 
 // mipsLinkageName is what older compilers call AttrLinkageName.

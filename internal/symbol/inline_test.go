@@ -3,6 +3,7 @@ package symbol
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -85,6 +86,51 @@ func TestInlinedFunctions(t *testing.T) {
 				t.Error("no function is in another")
 			}
 		})
+	}
+}
+
+// A program whose debug information is in part in a file that it shares with others tells the same as it did before.
+func TestSharedSource(t *testing.T) {
+	program, common, root := filepath.Join(stacksDir, "store-dwz"), filepath.Join(stacksDir, "store-dwz.common"), t.TempDir()
+	text, err := os.ReadFile(common)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = withFile(common, func(img *image) error {
+		path := buildIDPath(root, img.buildID)
+		return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, text, 0o644))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, budget, shares := sourceOf(t, filepath.Join(stacksDir, "store-5")), maxSourcesRead, false
+	for _, debug := range []debugDirs{{root}, nil} {
+		var s *source
+		if err := withFile(program, func(img *image) (err error) { s, err = img.readSource(debug, program); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if (s.alt != nil) != (debug != nil) {
+			t.Fatalf("%v: %v", debug, s.alt)
+		}
+		for at := uint64(0x400150); at < 0x400220; at++ {
+			got, err := s.frames(at, &budget)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := whole.frames(at, &budget)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case debug != nil && told(got) != told(want):
+				t.Errorf("%#x: got %q, want %q", at, told(got), told(want))
+			case debug == nil && told(got) != told(want):
+				shares = true
+			}
+		}
+	}
+	if !shares {
+		t.Error("nothing of use is in the shared file")
 	}
 }
 

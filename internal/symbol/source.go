@@ -33,6 +33,7 @@ var (
 type source struct {
 	data  *dwarf.Data
 	alt   *dwarf.Data // what several files share; nil if there is none
+	texts []byte      // of alt
 	lists rangeLists
 	size  int
 
@@ -155,7 +156,7 @@ func (s *source) readAlt(from *image, debug debugDirs) {
 			alt, f := openDebug(path)
 			if alt != nil && bytes.Equal(alt.buildID, id) {
 				if data, sections, err := alt.dwarf(maxSource - uint64(min(s.size, maxSource))); err == nil {
-					s.alt = data
+					s.alt, s.texts = data, sections[".debug_str"]
 					for _, data := range sections {
 						s.size += len(data)
 					}
