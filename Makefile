@@ -9,10 +9,11 @@ KERNEL  ?= 6.1
 export CGO_ENABLED = 0
 BUILD_FLAGS = -trimpath -buildvcs=false -ldflags "-s -w -buildid= -funcalign=16 -X sonde/internal/cli.version=$(VERSION)" $(COLD:%=-gcflags=%=-l)
 # What little of a record passes through is compiled without inlining: a twenty-fifth of the binary, and nothing to be measured of speed.
-COLD = sonde/internal/cli sonde/internal/tool/doctor sonde/internal/tool/guard/... sonde/internal/tool/open/dynevent sonde/internal/tool/proc \
-	sonde/internal/target sonde/internal/compile/syntax sonde/internal/compile/check \
-	github.com/spf13/... github.com/ianlancetaylor/demangle github.com/ulikunitz/... \
-	regexp/... encoding/json debug/... text/... crypto/...
+COLD = sonde/internal/cli sonde/internal/attach sonde/internal/target sonde/internal/tracefs sonde/internal/object sonde/internal/profile \
+	sonde/internal/tool/doctor sonde/internal/tool/guard/... sonde/internal/tool/malloc/... sonde/internal/tool/open/dynevent sonde/internal/tool/proc \
+	sonde/internal/compile/syntax sonde/internal/compile/check \
+	github.com/spf13/... github.com/ianlancetaylor/demangle github.com/ulikunitz/... go.yaml.in/yaml/v3 \
+	regexp/... encoding/json debug/... text/... crypto/... compress/flate compress/gzip compress/zlib fmt
 
 # What `go generate` compiles the BPF C files with. Another clang makes other objects.
 export BPF2GO_CC = clang-14

@@ -21,8 +21,9 @@ func (s *script) end(err error) error {
 	shown := s.progress.slowly(fmt.Sprintf("detaching %d probes", s.session.Attached()))
 	err = errors.Join(err, s.session.Detach())
 	shown()
+	s.ended = time.Now()
 	if errors.Is(err, print.ErrClosedPipe) {
-		return s.status(nil)
+		return s.status(s.writeProfiles())
 	}
 	err = errors.Join(err, s.drain())
 	if err == nil {
@@ -36,6 +37,7 @@ func (s *script) end(err error) error {
 	}
 	if err == nil {
 		err = s.runner.PrintMaps()
+		err = errors.Join(err, s.writeProfiles())
 	}
 	return s.finish(err)
 }

@@ -20,7 +20,7 @@ func (s *script) newRunner() (*bt.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.symbols = &scriptSymbols{processes: symbol.NewProcesses(), mangled: !s.program.Config.CppDemangle}
+	s.symbols = &scriptSymbols{processes: symbol.NewProcesses(), mangled: !s.program.Config.CppDemangle, observed: make(chan struct{}, 1), done: make(chan struct{})}
 	for _, p := range s.program.Spec.Probes {
 		if p.Path != "" && len(p.Addresses) > 0 {
 			_ = s.symbols.processes.AddProbe(p.Path, p.Addresses...) // only for processes that ended too soon
@@ -36,6 +36,7 @@ func (s *script) newRunner() (*bt.Runner, error) {
 			return nil, err
 		}
 	}
+	go s.symbols.follow()
 	return bt.New(s.program, bt.Env{
 		Out: s.out, Err: s.io.err, JSON: s.flags.format == "json",
 		Terminal:   s.flags.file == "" && terminalWidth(s.io.out) > 0,
@@ -75,21 +76,24 @@ type scriptSymbols struct {
 	kernel    *symbol.Kernel
 	processes *symbol.Processes
 	mangled   bool // names of C++ and Rust are shown as the files have them
+	observed  chan struct{}
+	done      chan struct{}
 }
 
 func (y *scriptSymbols) Kernel(addr uint64) bt.Frame {
-	if y.kernel == nil {
-		k, err := symbol.OpenKernel()
-		if err != nil {
-			return bt.Frame{}
-		}
-		y.kernel = k
-	}
+	y.openKernel()
 	f := y.kernel.Lookup(addr)
 	if f.Module == symbol.KernelModule {
 		f.Module = ""
 	}
 	return y.frame(f)
+}
+
+// openKernel leaves no kernel where its symbols are hidden: none of its addresses has a name then.
+func (y *scriptSymbols) openKernel() {
+	if y.kernel == nil {
+		y.kernel, _ = symbol.OpenKernel()
+	}
 }
 
 func (y *scriptSymbols) User(pid, what uint32, addr uint64) bt.Frame {
@@ -108,6 +112,10 @@ func (y *scriptSymbols) BuildID(id [20]byte, offset uint64) bt.Frame {
 
 func (y *scriptSymbols) Observe(pid uint32, addr, offset uint64) {
 	_ = y.processes.Observe(pid)
+	select {
+	case y.observed <- struct{}{}:
+	default:
+	}
 	if addr != 0 { // it may have ended already, or have been ending
 		y.processes.Assume(pid, addr, offset)
 	}
@@ -117,7 +125,28 @@ func (y *scriptSymbols) Mapped(m compile.Mapping) {
 	y.processes.Mapped(m.PID, symbol.Mapping{Start: m.Start, End: m.End, Page: m.Page, Device: m.Device, Inode: m.Inode, Path: m.Path})
 }
 
-func (y *scriptSymbols) close() { y.processes.Close() }
+// follow looks again at the processes that were observed, until close: what they map later has names then, even when they have
+// ended.
+func (y *scriptSymbols) follow() {
+	select {
+	case <-y.observed:
+	case <-y.done:
+		return
+	}
+	for {
+		select {
+		case <-time.After(y.processes.Refresh()):
+		case <-y.observed:
+		case <-y.done:
+			return
+		}
+	}
+}
+
+func (y *scriptSymbols) close() {
+	close(y.done)
+	y.processes.Close()
+}
 
 func (y *scriptSymbols) frame(f symbol.Frame) bt.Frame {
 	if !f.Ok {

@@ -36,6 +36,7 @@ type scriptFlags struct {
 	probeFilter string
 	buffer      string
 	noOptimize  bool
+	profiles    profileFlags
 	ignored     []string
 	ignoredBool bool
 	version     bool
@@ -95,6 +96,7 @@ func (x *scriptFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&x.probeFilter, "probe-filter", "", "attach only to probes whose names match this `REGEX` (begin and end run always)")
 	f.StringVar(&x.buffer, "buffer", "", "`SIZE` of the ring buffer (64K ... 1G; a power of two)")
 	f.BoolVar(&x.noOptimize, "no-optimize", false, "attach every probe as it is written, and compile the plain way")
+	x.profiles.add(f)
 	f.SetInterspersed(true)
 }
 
@@ -252,6 +254,7 @@ FILE may be - for standard input. What stands behind the script are its paramete
 options of its own (--name=value).`,
 		Example: `  sonde run -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }'
   sonde run --tree -c 'make -j4' -e 'tracepoint:sched:sched_process_exec { printf("%s\n", str(args.filename)); }'
+  sonde run --flame cpu.svg --tree -c 'make -j4' -e 'profile:hz:99 { @[kstack, ustack, comm] = count(); }'
   sonde run biolatency.bt`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return runScript(io, c, &x, args, "sonde")

@@ -43,6 +43,9 @@ type script struct {
 	urgent   *stream.Reader // nil if there is none
 	counters *stream.Counters
 	seq      *stream.Sequence
+	profiles []*profileFile
+	began    time.Time     // the probes were on
+	ended    time.Time     // and off again
 	early    []prog.Record // what the begin probes sent
 	lost     uint64        // told of so far
 	events   uint64
@@ -86,6 +89,10 @@ func (s *script) trace() (err error) {
 		return err
 	}
 	defer s.out.Close()
+	defer s.closeProfiles()
+	if err := s.openProfiles(); err != nil {
+		return err
+	}
 	if err := s.load(); err != nil {
 		return err
 	}
@@ -102,6 +109,7 @@ func (s *script) trace() (err error) {
 			return err
 		}
 	}
+	s.began = time.Now()
 	s.signals = make(chan os.Signal, 2)
 	signal.Notify(s.signals, endSignals()...)
 	defer signal.Stop(s.signals)

@@ -148,7 +148,8 @@ type Map struct {
 	Offset     int    // of cells
 	Stride     int
 	Slots      int
-	Key        *types.Type // nil for scalar maps; a scalar map in a hash has one u64 key 0
+	Key        *types.Type   // nil for scalar maps; a scalar map in a hash has one u64 key 0
+	KeyParts   []syntax.Span // where in the source the parts of the key stand
 	Value      *types.Type
 	MaxEntries int
 	// BucketKey says that the bucket's number is appended to the key (8 bytes), the value being a count; otherwise the

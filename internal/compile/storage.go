@@ -27,7 +27,7 @@ func (l *lowerer) chooseStorage() {
 }
 
 func (l *lowerer) store(m *check.Map) *Map {
-	out := &Map{Name: m.Name, Key: l.shortKey(m), Value: m.Value, MaxEntries: m.MaxEntries, BPF: bpfName(m.Name)}
+	out := &Map{Name: m.Name, Key: l.shortKey(m), KeyParts: m.Parts, Value: m.Value, MaxEntries: m.MaxEntries, BPF: bpfName(m.Name)}
 	if out.MaxEntries == 0 {
 		out.MaxEntries = l.info.Config.MaxMapKeys
 	}

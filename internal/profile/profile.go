@@ -15,6 +15,8 @@ type Frame struct {
 	BuildID string
 	// Address as it was on the stack, and Offset from the function's start.
 	Address, Offset uint64
+	// Base is what the address in the module's own file is less than Address.
+	Base uint64
 	// Inlined says that the compiler put this function into the frame that follows.
 	Inlined bool
 	// Kernel says that the frame is the kernel's.

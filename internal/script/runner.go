@@ -32,7 +32,8 @@ type Runner struct {
 	exited    bool
 	code      int
 	malformed uint64
-	wrote     bool // since the last flush
+	full      uint64 // values that no map took
+	wrote     bool   // since the last flush
 }
 
 // New prepares a compiled script to run. The error is a bug of ours: a Program that makes no sense.
@@ -124,6 +125,9 @@ func (r *Runner) AtEnd() { r.exited = false }
 
 // Malformed counts records that were left out because they are not what the script sends.
 func (r *Runner) Malformed() uint64 { return r.malformed }
+
+// Full counts values that were lost because a map was full.
+func (r *Runner) Full() uint64 { return r.full }
 
 func (r *Runner) do(s *site, body []byte) error {
 	switch s.Kind {

@@ -52,6 +52,48 @@ func BenchmarkStacks(b *testing.B) {
 	})
 }
 
+// The same with the functions that are put into others, and lines.
+func BenchmarkInlinedStacks(b *testing.B) {
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	functions, err := Functions(self, "*", false)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pid := uint32(os.Getpid())
+	const stacks, frames = 1000, 20
+	addrs := make([][]uint64, stacks)
+	for i := range addrs {
+		for j := range frames {
+			f := functions[(i*7+j*131)%len(functions)]
+			addrs[i] = append(addrs[i], f.Address+f.Size/2)
+		}
+	}
+	all := func(b *testing.B, p *Processes) {
+		for _, stack := range addrs {
+			if got := p.Stack(pid, stack); len(got) < frames {
+				b.Fatal(got)
+			}
+		}
+	}
+	b.Run("first", func(b *testing.B) {
+		for b.Loop() {
+			p := NewProcesses()
+			all(b, p)
+			p.Close()
+		}
+	})
+	b.Run("again", func(b *testing.B) {
+		p := NewProcesses()
+		defer p.Close()
+		for b.Loop() {
+			all(b, p)
+		}
+	})
+}
+
 func BenchmarkObserve(b *testing.B) {
 	pid := uint32(os.Getpid())
 	b.Run("first", func(b *testing.B) {

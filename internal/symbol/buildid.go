@@ -11,6 +11,38 @@ import (
 func (p *Processes) ByBuildID(id [20]byte, offset uint64) Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	f := p.withBuildID(id)
+	if f == nil {
+		return Frame{}
+	}
+	frame, _, _ := p.files.frame(f, offset)
+	frame.Module = f.path
+	return frame
+}
+
+// FramesByBuildID is ByBuildID with the functions that were put into each other, as Frames tells them.
+func (p *Processes) FramesByBuildID(id [20]byte, offset uint64, returned bool) []Frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	back := uint64(0)
+	if returned && offset > 0 {
+		back = 1
+	}
+	f := p.withBuildID(id)
+	if f == nil {
+		return []Frame{{Address: offset}}
+	}
+	frame, addr, inFile := p.files.frame(f, offset-back)
+	frame.Module = f.path
+	if !inFile {
+		frame.Address = offset
+		return []Frame{frame}
+	}
+	return p.files.appendPlace(nil, place{frame, f, addr}, addr+back, back)
+}
+
+// withBuildID returns nil where there is no such file.
+func (p *Processes) withBuildID(id [20]byte) *file {
 	f, known := p.byBuildID[id]
 	if !known {
 		f = p.files.withBuildID(id)
@@ -22,12 +54,7 @@ func (p *Processes) ByBuildID(id [20]byte, offset uint64) Frame {
 			p.byBuildID[id] = f
 		}
 	}
-	if f == nil {
-		return Frame{}
-	}
-	frame, _, _ := p.files.frame(f, offset)
-	frame.Module = f.path
-	return frame
+	return f
 }
 
 func (fs *files) withBuildID(id [20]byte) *file {

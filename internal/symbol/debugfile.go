@@ -67,6 +67,18 @@ func (d debugDirs) find(img *image, path string) (*image, func()) {
 	return nil, nil
 }
 
+// have says whether there may be a debug file of a build.
+func (d debugDirs) have(id []byte) bool {
+	for _, root := range d {
+		if path := buildIDPath(root, id); path != "" {
+			if _, err := os.Stat(path); err == nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func buildIDPath(root string, id []byte) string {
 	if len(id) < 2 {
 		return ""

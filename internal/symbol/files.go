@@ -37,6 +37,13 @@ type file struct {
 	buildID   []byte
 	fixed     bool
 	functions *table // nil: not read yet, or given up for others
+
+	triedGo, traced bool // tables of Go, and debug information, were looked for
+
+	golang *goSource // nil: it is no program of Go
+	source *source   // nil: there is none, or it was given up for others
+	chains map[uint64][]inlined
+	fault  error // why debug information that is there is not used
 }
 
 // files holds what is known of files.
@@ -46,10 +53,13 @@ type files struct {
 	clock  uint64
 	opened int // files with a descriptor
 	bytes  int // of all functions
+
+	sources int // bytes of all debug information
+	budget  int // how many may still be read
 }
 
 func newFiles() *files {
-	return &files{known: map[fileID]*file{}, debug: systemDebugDirs}
+	return &files{known: map[fileID]*file{}, debug: systemDebugDirs, budget: maxSourcesRead}
 }
 
 // hold takes a descriptor of a file, and returns what is known of the file.
@@ -91,6 +101,8 @@ func (fs *files) forget() {
 	for _, f := range closed[:len(closed)/2] {
 		fs.bytes -= f.functions.bytes()
 		f.functions = nil
+		fs.dropSource(f)
+		f.chains = nil
 		delete(fs.known, f.id)
 	}
 }
@@ -167,12 +179,16 @@ func (fs *files) load(f *file) {
 		return
 	}
 	f.parsed, f.functions = true, &table{}
+	more := false
 	fs.withImage(f, func(img *image) {
 		f.take(img)
 		// What was read before an error holds.
 		f.functions, _ = img.functions(fs.debug, f.path)
+		more = img.hasSource() || fs.debug.have(img.buildID) || img.sectionNamed(".gopclntab", ".data.rel.ro.gopclntab") != nil
 	})
-	fs.closeFile(f)
+	if !more || f.traced { // debug information may be asked for later
+		fs.closeFile(f)
+	}
 	fs.bytes += f.functions.bytes()
 	if fs.bytes > maxTables {
 		fs.forgetTables(f)

@@ -15,6 +15,18 @@ type Frame struct {
 	Base uint64
 	// Ok says that Name was found.
 	Ok bool
+
+	// What follows is known of the frames that Frames and Stack return.
+
+	// Address is the one that was asked for.
+	Address uint64
+	// File and Line are where in the source it is, where debug information tells.
+	File string
+	Line int
+	// Inlined says that the compiler put this function into that of the next frame.
+	Inlined bool
+	// BuildID is the module's, in hexadecimal.
+	BuildID string
 }
 
 // KernelModule is the Module of the kernel's own functions.

@@ -2,6 +2,8 @@ package symbol
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -184,4 +186,13 @@ func moduleEnds(listed string) map[string]uint64 {
 		}
 	}
 	return ends
+}
+
+// KernelBuildID is the running kernel's, in hexadecimal; empty where it has none.
+func KernelBuildID() string {
+	notes, err := os.ReadFile("/sys/kernel/notes")
+	if err != nil {
+		return ""
+	}
+	return hex.EncodeToString(buildIDOf(notes, binary.NativeEndian))
 }

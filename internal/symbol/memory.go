@@ -153,34 +153,42 @@ func (m *memory) at(addr uint64) *mapping {
 	return &m.mappings[i]
 }
 
-// frame names an address; found says that it is mapped at least.
-func (m *memory) frame(p *Processes, addr uint64) (frame Frame, found bool) {
+// place is an address with its name and, if it lies in a file, that file and the address as the file has it.
+type place struct {
+	Frame
+	file *file
+	addr uint64
+}
+
+// place names an address; found says that it is mapped at least.
+func (m *memory) place(p *Processes, addr uint64) (found place, mapped bool) {
 	at := m.at(addr)
 	if at == nil {
-		return p.jits.frame(&m.jit, addr)
+		found.Frame, mapped = p.jits.frame(&m.jit, addr)
+		return found, mapped
 	}
-	frame.Module = at.path
+	found.Module = at.path
 	offset := addr - at.start + at.offset
 	switch {
 	case at.file != nil:
 		named, vaddr, inFile := p.files.frame(at.file, offset)
 		if inFile {
 			named.Module, named.Base = at.path, addr-vaddr
-			frame = named
+			found = place{named, at.file, vaddr}
 		}
 	case at.path == "[vdso]":
 		if named, base, ok := p.vdso.frame(at, addr); ok {
 			named.Module, named.Base = at.path, base
-			frame = named
+			found.Frame = named
 		}
 	}
-	if !frame.Ok {
+	if !found.Ok {
 		if jitted, ok := p.jits.frame(&m.jit, addr); ok {
-			return jitted, true
+			return place{Frame: jitted}, true
 		}
 	}
 	// Of a JIT more may be told soon.
-	return frame, frame.Ok || !at.anonymous()
+	return found, found.Ok || !at.anonymous()
 }
 
 // opener opens the files that a process maps.

@@ -38,7 +38,9 @@ type process struct {
 	images  []*memory // by programs executed, the newest last
 	ended   bool
 	checked time.Time
-	used    uint64 // by Processes.clock
+	used    uint64        // by Processes.clock
+	due     time.Time     // when Refresh looks again
+	pause   time.Duration // since it last did
 }
 
 // NewProcesses returns Processes that know none yet. Close releases their files.
@@ -78,8 +80,8 @@ func (p *Processes) Forget(pid uint32) {
 func (p *Processes) Lookup(pid uint32, addr uint64) Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if frame, found := p.lookup(pid, addr); found {
-		return frame
+	if at, found := p.lookup(pid, addr); found {
+		return at.Frame
 	}
 	return p.inProbedFile(addr)
 }
@@ -88,14 +90,14 @@ func (p *Processes) Lookup(pid uint32, addr uint64) Frame {
 func (p *Processes) LookupProbed(pid uint32, addr uint64) Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if frame, found := p.lookup(pid, addr); found {
-		return frame
+	if at, found := p.lookup(pid, addr); found {
+		return at.Frame
 	}
 	return p.probeAt(addr)
 }
 
 // lookup names an address of a process that was observed, or still can be.
-func (p *Processes) lookup(pid uint32, addr uint64) (Frame, bool) {
+func (p *Processes) lookup(pid uint32, addr uint64) (place, bool) {
 	known := p.known[pid]
 	if known == nil || !known.ended && time.Since(known.checked) >= checkEvery {
 		if again, err := p.observe(pid); err == nil {
@@ -103,14 +105,14 @@ func (p *Processes) lookup(pid uint32, addr uint64) (Frame, bool) {
 		}
 	}
 	if known != nil {
-		if frame, found := p.find(known, addr); found {
-			return frame, true
+		if at, found := p.find(known, addr); found {
+			return at, true
 		}
 		if !known.ended && p.refresh(known, pid) {
 			return p.find(known, addr)
 		}
 	}
-	return Frame{}, false
+	return place{}, false
 }
 
 // refresh looks for another program or more of the same, and says whether there is.
@@ -150,6 +152,7 @@ func (p *Processes) observe(pid uint32) (*process, error) {
 		return known, err
 	}
 	p.add(known, image)
+	known.soon()
 	known.ended = false
 	p.known[pid] = known
 	return known, nil
@@ -189,14 +192,14 @@ func (p *Processes) drop(pid uint32) {
 }
 
 // find looks in all programs that had the process ID, the newest first. Found is also what lies in a file without a name.
-func (p *Processes) find(known *process, addr uint64) (nearest Frame, found bool) {
+func (p *Processes) find(known *process, addr uint64) (nearest place, found bool) {
 	for _, image := range slices.Backward(known.images) {
-		frame, ok := image.frame(p, addr)
-		if frame.Ok {
-			return frame, true
+		at, ok := image.place(p, addr)
+		if at.Ok {
+			return at, true
 		}
 		if ok && !found {
-			nearest, found = frame, true
+			nearest, found = at, true
 		}
 	}
 	return nearest, found

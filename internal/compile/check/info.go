@@ -114,7 +114,9 @@ type Map struct {
 	Pos        syntax.Span
 	Scalar     bool
 	Key, Value *types.Type // Key is nil for scalar maps
-	Kind       string      // of let @m = KIND(N): "hash", "lruhash", "percpuhash", "percpulruhash"; "" if not declared
+	// Parts are where the parts of the key stand, at the map's first use.
+	Parts      []syntax.Span
+	Kind       string // of let @m = KIND(N): "hash", "lruhash", "percpuhash", "percpulruhash"; "" if not declared
 	MaxEntries int
 	// What the script does with it decides where it is kept.
 	Iterated, Deleted, Cleared, Printed, Tested, AddressTaken, Length bool

@@ -51,11 +51,26 @@ func (c *checker) mapValue(e *syntax.MapRef) (*mapState, value) {
 	m.used = true
 	if e.Key != nil {
 		c.keyedUse(m, e.Span())
+		m.partsAt(e.Key)
 		c.key(m, e.Key)
 	} else {
 		c.scalarUse(m, e.Span())
 	}
 	return m, m.value.now
+}
+
+// partsAt notes how the parts of the key are written, which is what they are called when they are shown.
+func (m *mapState) partsAt(key syntax.Expr) {
+	if m.Parts != nil {
+		return
+	}
+	parts := []syntax.Expr{key}
+	if tuple, ok := key.(*syntax.Tuple); ok {
+		parts = tuple.Elems
+	}
+	for _, part := range parts {
+		m.Parts = append(m.Parts, part.Span())
+	}
 }
 
 // keyedUse and scalarUse refuse to have one map in both ways; the first use decides.

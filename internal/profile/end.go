@@ -1,0 +1,55 @@
+package profile
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// EndOf says how a stack ended that was walked by frame pointers: frames are its named ones, the innermost first, walked is how many
+// addresses the walk gave, limit how many it may give.
+//
+// Such a walk does not know why it ended. It came to the thread's first function if that is one with which threads begin. Where a
+// C library without names was reached from other code, that is taken for the beginning too: it is what calls main and the functions of
+// threads.
+func EndOf(frames []Frame, walked, limit int) End {
+	switch {
+	case walked == 0 || len(frames) == 0:
+		return Missing
+	case walked >= limit:
+		return Cut
+	}
+	last := &frames[len(frames)-1]
+	switch {
+	case beginsThread(last.Name), last.Kernel:
+		return Complete
+	case last.Name == "" && ofLibrary(last.Module) && len(frames) > 1 && !ofLibrary(frames[len(frames)-2].Module):
+		return Complete
+	case !slices.ContainsFunc(frames, func(f Frame) bool { return f.Name != "" || f.Module != "" }):
+		return Complete // of what has no names at all, nothing can be said
+	}
+	return NoFramePointer
+}
+
+// firsts are functions that threads begin with, and those of Go's runtime that run on stacks of their own.
+var firsts = []string{
+	"_start", "start_thread", "clone", "clone3", "__clone", "__clone3", "thread_start", "__thread_start", "_dl_start", "_dl_start_user", "_dlstart",
+	"runtime.goexit", "runtime.mstart", "runtime.mcall", "runtime.morestack", "runtime.rt0_go", "runtime.asmcgocall", "runtime.sigreturn__sigaction",
+	"crosscall1", "crosscall_amd64", "__restore_rt", "__kernel_rt_sigreturn",
+}
+
+func beginsThread(name string) bool {
+	name = strings.TrimSuffix(strings.TrimSuffix(name, ".abi0"), "@plt")
+	return slices.Contains(firsts, name) || strings.HasPrefix(name, "__libc_start") || strings.HasPrefix(name, "_rt0_")
+}
+
+// ofLibrary says whether a module is a C library or its loader.
+func ofLibrary(module string) bool {
+	base := path.Base(module)
+	for _, prefix := range []string{"libc.so", "libc-", "libc.musl", "libpthread", "ld-linux", "ld-musl", "ld-2.", "ld.so"} {
+		if strings.HasPrefix(base, prefix) {
+			return true
+		}
+	}
+	return false
+}
