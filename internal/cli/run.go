@@ -15,7 +15,7 @@ import (
 
 	"sonde/internal/target"
 	"sonde/internal/tool/guard/bypass"
-	"sonde/internal/tool/open/dynevent"
+	"sonde/internal/tracefs"
 )
 
 // version is set by the linker.
@@ -62,7 +62,7 @@ func Run(argv []string, in, out, errOut *os.File) int {
 	if handled, status := target.LauncherMain(argv); handled {
 		return status
 	}
-	if handled, status := dynevent.RemoverMain(argv); handled {
+	if handled, status := tracefs.RemoverMain(argv); handled {
 		return status
 	}
 	if handled, status := bypass.ChildMain(argv); handled {
