@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -295,7 +296,7 @@ func typeName(t btf.Type) string {
 	case *btf.Restrict:
 		return typeName(t.Type)
 	case *btf.Pointer:
-		return "*" + typeName(t.Target)
+		return strings.TrimSuffix(typeName(t.Target), " ") + " *"
 	case *btf.Array:
 		return fmt.Sprintf("%s[%d]", typeName(t.Type), t.Nelems)
 	case *btf.Struct:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -207,4 +208,13 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// Licence is that of a program, in quotes, or "none".
+func (o *Object) Licence(program string) string {
+	p := o.coll.Programs[program]
+	if p == nil || p.License == "" {
+		return "none"
+	}
+	return strconv.Quote(p.License)
 }

@@ -1,0 +1,3 @@
+package cli
+
+func cleanStale(io streams, dryRun, quiet bool) error { return nil }
