@@ -54,6 +54,17 @@ func blamedMap(coll *ebpf.CollectionSpec, text string) *ebpf.MapSpec {
 	return nil
 }
 
+// mapSection is where a map was defined, as far as it can be told.
+func mapSection(m *ebpf.MapSpec) string {
+	switch {
+	case strings.HasPrefix(m.Name, "."):
+		return m.Name
+	case m.Key != nil || m.Value != nil:
+		return ".maps"
+	}
+	return ".maps or maps"
+}
+
 // foreignError makes one line of what is not the verifier's doing.
 func foreignError(spec *prog.Spec, program string, err error) error {
 	name := spec.Name
@@ -64,12 +75,12 @@ func foreignError(spec *prog.Spec, program string, err error) error {
 	text := err.Error()
 	switch m := blamedMap(spec.Collection, text); {
 	case m != nil && (errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.E2BIG)):
-		return fmt.Errorf("%s: map %s: the kernel has no memory for %d entries of %d and %d bytes (%v); make it smaller", name, m.Name, m.MaxEntries, m.KeySize, m.ValueSize, root(err))
+		return fmt.Errorf("%s: map %s (section %s): the kernel has no memory for %d entries of %d and %d bytes (%v); make it smaller", name, m.Name, mapSection(m), m.MaxEntries, m.KeySize, m.ValueSize, root(err))
 	case m != nil && errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("%s: map %s: this kernel does not take a map of type %s with keys of %d bytes, values of %d bytes, %d entries and flags %#x (%w)",
-			name, m.Name, m.Type, m.KeySize, m.ValueSize, m.MaxEntries, m.Flags, root(err))
+		return fmt.Errorf("%s: map %s (section %s): this kernel does not take a map of type %s with keys of %d bytes, values of %d bytes, %d entries and flags %#x (%w)",
+			name, m.Name, mapSection(m), m.Type, m.KeySize, m.ValueSize, m.MaxEntries, m.Flags, root(err))
 	case m != nil && !errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s: map %s: %w", name, m.Name, inner(err, "map "+m.Name+": "))
+		return fmt.Errorf("%s: map %s (section %s): %w", name, m.Name, mapSection(m), inner(err, "map "+m.Name+": "))
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%s: %s%w", name, section, refusal(root(err)))
 	case program != "":

@@ -35,17 +35,10 @@ func (r *objectRun) refused(err error) error {
 	}
 	switch {
 	case no.Relocation != "":
-		return fmt.Errorf("%s: %s: what it reads of the kernel's types is not there in this kernel: %s%s%s", r.object.Name, where, relocated(no.Relocation), at, hint)
+		return fmt.Errorf("%s: %s: this kernel does not have what it asks for%s: %s%s", r.object.Name, where, at, r.object.Relocated(no.Relocation), hint)
 	case strings.Contains(no.Reason, "GPL"):
 		return fmt.Errorf("%s: %s: its licence is %s, and it calls what only programs under the GPL may (%s)%s; add char LICENSE[] SEC(\"license\") = \"GPL\"",
 			r.object.Name, where, r.object.Licence(no.Program), no.Reason, at)
 	}
 	return fmt.Errorf("%s: %s: the kernel's verifier refuses it%s: %s%s", r.object.Name, where, at, no.Reason, hint)
-}
-
-// relocated makes of the library's text of a relocation what it is about: the kind of question and the type.
-func relocated(text string) string {
-	text = strings.TrimSuffix(strings.TrimPrefix(text, "CORERelocation("), ")")
-	text, _, _ = strings.Cut(text, ", local_id=")
-	return text
 }

@@ -89,7 +89,7 @@ func (r *objectRun) run() (err error) {
 	r.tellProbes()
 	if r.flags.dryRun {
 		if !r.flags.quiet {
-			say(r.io.err, "sonde: %d programs can be attached", r.session.Attached())
+			say(r.io.err, "sonde: %s can be attached", programs(r.session.Attached()))
 		}
 		return nil
 	}
@@ -214,12 +214,19 @@ func (r *objectRun) heading() error {
 		err = r.writer.PrintedHeading()
 	}
 	if !r.flags.quiet {
-		say(r.io.err, "sonde: attached %d programs of %s", r.session.Attached(), r.object.Name)
+		say(r.io.err, "sonde: %s of %s attached", programs(r.session.Attached()), r.object.Name)
 	}
 	if err != nil {
 		return err
 	}
 	return r.out.Flush()
+}
+
+func programs(n int) string {
+	if n == 1 {
+		return "1 program"
+	}
+	return fmt.Sprintf("%d programs", n)
 }
 
 // follow lets COMMAND go and handles records until the end.

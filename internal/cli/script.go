@@ -71,7 +71,7 @@ func runScript(io streams, c *cobra.Command, x *scriptFlags, y *objectFlags, arg
 		if x.expr != "" || len(args) > 0 {
 			return usage("--clean-stale is given alone, or with --dry-run")
 		}
-		return cleanStale(io, x.dryRun, x.quiet)
+		return cleanStale(io, x.dryRun)
 	case x.list && x.expr == "" && (len(args) == 0 || !isScript(args[0])):
 		pid, err := parsePID(x.pid)
 		if err != nil {

@@ -48,7 +48,7 @@ func (w *Writer) heading(s *Stream, t *btf.Struct) error {
 		w.headed = make(map[string]bool)
 	}
 	w.headed[key] = true
-	b := append(w.buf[:0], "TIME     "...)
+	b := append(w.buf[:0], "TIME    "...)
 	if w.Many {
 		b = pad(append(b, ' '), "MAP", mapWidth, false)
 	}
@@ -125,9 +125,8 @@ func (w *Writer) Record(s *Stream, ns int64, cpu int, body []byte) error {
 		}
 	}
 	b := w.Clock(w.buf[:0], ns)
-	b = append(b, ' ')
 	if w.Many {
-		b = append(pad(append(b, ' '), s.Map, mapWidth, false), ' ')
+		b = pad(append(b, ' '), s.Map, mapWidth, false)
 	}
 	switch {
 	case t != nil:
@@ -236,9 +235,9 @@ func (w *Writer) Printed(ns int64, cpu int, pid uint32, comm, text []byte) error
 	if err := w.PrintedHeading(); err != nil {
 		return err
 	}
-	b := append(w.Clock(w.buf[:0], ns), ' ')
+	b := w.Clock(w.buf[:0], ns)
 	if w.Many {
-		b = append(pad(append(b, ' '), "bpf_printk", mapWidth, false), ' ')
+		b = pad(append(b, ' '), "bpf_printk", mapWidth, false)
 	}
 	b = pad(append(b, ' '), strconv.FormatUint(uint64(pid), 10), 7, true)
 	if comm == nil {
@@ -254,7 +253,7 @@ func (w *Writer) PrintedHeading() error {
 		return nil
 	}
 	w.printed = true
-	b := append(w.buf[:0], "TIME     "...)
+	b := append(w.buf[:0], "TIME    "...)
 	if w.Many {
 		b = pad(append(b, ' '), "MAP", mapWidth, false)
 	}

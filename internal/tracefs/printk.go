@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"sonde/internal/kernel"
 )
@@ -23,6 +22,7 @@ const (
 // Printk reads what BPF programs print by bpf_printk, whoever's programs they are, from an instance of its own. It belongs to
 // one goroutine.
 type Printk struct {
+	root    root
 	in      *Instance
 	remover *Remover
 	bufs    *Buffers
@@ -51,13 +51,11 @@ func OpenPrintk(bytesPerCPU int) (*Printk, error) {
 }
 
 func (p *Printk) open(bytesPerCPU int) error {
-	dir, err := kernel.TracefsDir()
-	if err != nil {
+	var err error
+	if p.root, err = findRoot(); err != nil {
 		return err
 	}
-	if strings.HasPrefix(dir, "/proc/self/") {
-		return errors.New("tracefs is not mounted; mount it: mount -t tracefs nodev /sys/kernel/tracing")
-	}
+	dir := p.root.dir
 	text, err := os.ReadFile(filepath.Join(dir, "events", printkGroup, printkEvent, "format"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return errors.New("this kernel does not tell of what programs print (no event bpf_trace:bpf_trace_printk)")
@@ -86,7 +84,7 @@ func (p *Printk) open(bytesPerCPU int) error {
 		return err
 	}
 	// First the one who takes it away, then what is to be taken away.
-	if p.remover, err = StartRemover(dir, name); err != nil {
+	if p.remover, err = startRemover(p.root, name); err != nil {
 		return err
 	}
 	if p.in, err = MakeInstance(dir, name); err != nil {
@@ -168,6 +166,7 @@ func (p *Printk) Close() error {
 		p.bufs.Close()
 		p.bufs = nil
 	}
+	defer p.root.close()
 	if p.remover == nil {
 		return nil
 	}

@@ -28,7 +28,10 @@ type Remover struct {
 	pipe *os.File
 }
 
-func StartRemover(dir, name string) (*Remover, error) {
+// StartRemover starts the process that takes the instance of that name away, and the events of the group of that name.
+func StartRemover(dir, name string) (*Remover, error) { return startRemover(root{dir: dir}, name) }
+
+func startRemover(at root, name string) (*Remover, error) {
 	held, ours, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -40,8 +43,12 @@ func StartRemover(dir, name string) (*Remover, error) {
 		return nil, err
 	}
 	defer null.Close()
+	dir, files := at.dir, []*os.File{null, null, null, held}
+	if at.held != nil {
+		dir, files = own+strconv.Itoa(len(files)), append(files, at.held)
+	}
 	proc, err := os.StartProcess("/proc/self/exe", []string{removerName, "3", dir, name}, &os.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []*os.File{null, null, null, held}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: []string{}, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
 		ours.Close()
