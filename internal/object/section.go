@@ -66,7 +66,7 @@ var aliases = map[string]string{
 
 // notHere says of what libbpf also knows why it is not run.
 var notHere = []struct{ word, why string }{
-	{"usdt", "it is for static probes of programs (USDT), whose arguments libbpf describes to it in maps; that is not done yet, so use uprobe/PATH:FUNCTION, or a script (usdt:PATH:PROVIDER:NAME)"},
+	{"usdt", "it is for static probes of programs (USDT), whose arguments libbpf describes to it in maps; that is not done yet; use uprobe/PATH:FUNCTION"},
 	{"fsession", "programs on entry and return of a function at once are not attached yet; use fentry and fexit"},
 	{"lsm_cgroup", "it is for one cgroup, and sonde run has no way to name one; use lsm/"},
 	{"freplace", "it takes the place of a function of another program, which sonde run does not load"},
