@@ -45,25 +45,25 @@ func blamed(coll *ebpf.CollectionSpec, text string) string {
 }
 
 // blamedMap finds which map it is about.
-func blamedMap(coll *ebpf.CollectionSpec, text string) *ebpf.MapSpec {
+func blamedMap(coll *ebpf.CollectionSpec, text string) string {
 	for _, name := range slices.Sorted(maps.Keys(coll.Maps)) {
 		if strings.Contains(text, "map "+name+": ") {
-			return coll.Maps[name]
+			return name
 		}
 	}
-	return nil
+	return ""
 }
 
-// mapSection is where a map was defined, as far as it can be told.
-func mapSection(m *ebpf.MapSpec) string {
-	switch {
-	case strings.HasPrefix(m.Name, "."):
-		return m.Name
-	case m.Key != nil || m.Value != nil:
-		return ".maps"
-	}
-	return ".maps or maps"
+// MapRefused is the error of a map of the user's that the kernel does not make.
+type MapRefused struct {
+	Map    string
+	Reason string // a sentence without a subject
+
+	err error
 }
+
+func (e *MapRefused) Error() string { return "map " + e.Map + ": " + e.Reason }
+func (e *MapRefused) Unwrap() error { return e.err }
 
 // foreignError makes one line of what is not the verifier's doing.
 func foreignError(spec *prog.Spec, program string, err error) error {
@@ -73,14 +73,10 @@ func foreignError(spec *prog.Spec, program string, err error) error {
 		section = fmt.Sprintf("program %s (section %s): ", program, spec.Collection.Programs[program].SectionName)
 	}
 	text := err.Error()
-	switch m := blamedMap(spec.Collection, text); {
-	case m != nil && (errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.E2BIG)):
-		return fmt.Errorf("%s: map %s (section %s): the kernel has no memory for %d entries of %d and %d bytes (%v); make it smaller", name, m.Name, mapSection(m), m.MaxEntries, m.KeySize, m.ValueSize, root(err))
-	case m != nil && errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("%s: map %s (section %s): this kernel does not take a map of type %s with keys of %d bytes, values of %d bytes, %d entries and flags %#x (%w)",
-			name, m.Name, mapSection(m), m.Type, m.KeySize, m.ValueSize, m.MaxEntries, m.Flags, root(err))
-	case m != nil && !errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("%s: map %s (section %s): %w", name, m.Name, mapSection(m), inner(err, "map "+m.Name+": "))
+	if m := blamedMap(spec.Collection, text); m != "" && !errors.Is(err, os.ErrPermission) {
+		return mapRefused(m, spec.Collection.Maps[m], err)
+	}
+	switch {
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("%s: %s%w", name, section, refusal(root(err)))
 	case program != "":
@@ -91,6 +87,20 @@ func foreignError(spec *prog.Spec, program string, err error) error {
 		return fmt.Errorf("%s: %s%w", name, section, inner(err, "program "+program+": "))
 	}
 	return fmt.Errorf("%s: load it: %w", name, err)
+}
+
+func mapRefused(name string, m *ebpf.MapSpec, err error) error {
+	r := &MapRefused{Map: name, err: err}
+	switch {
+	case errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.E2BIG):
+		r.Reason = fmt.Sprintf("the kernel has no memory for %d entries of %d and %d bytes (%v); make it smaller", m.MaxEntries, m.KeySize, m.ValueSize, root(err))
+	case errors.Is(err, unix.EINVAL):
+		r.Reason = fmt.Sprintf("this kernel does not take a map of type %s with keys of %d bytes, values of %d bytes, %d entries and flags %#x (%v)",
+			m.Type, m.KeySize, m.ValueSize, m.MaxEntries, m.Flags, root(err))
+	default:
+		r.Reason = inner(err, "map "+name+": ").Error()
+	}
+	return r
 }
 
 // textError is an error whose text was cut.

@@ -338,7 +338,7 @@ func TestKernelObjectRefusals(t *testing.T) {
 		{"unlicensed", nil, []string{"program reads (section tp/syscalls/sys_enter_getppid)", "its licence is none", "unlicensed.c:11", `SEC("license")`}},
 		{"relocation", nil, []string{"program reads_a_member (section tp/syscalls/sys_enter_getppid)", "the member no_kernel_has_this of struct task_struct"}},
 		{"refused", nil, []string{"program careless (section raw_tp/sys_enter)", "refused.c:20, *value += 1", "map_value_or_null"}},
-		{"large", nil, []string{"map enormous (section .maps or maps)", "1073741824 entries of 4 and 1048576 bytes"}},
+		{"large", nil, []string{"map enormous (section .maps)", "1073741824 entries of 4 and 1048576 bytes"}},
 		{"killer", nil, []string{"program kill_openers (section tp/syscalls/sys_enter_openat) sends signals", "--unsafe"}},
 		{"section", []string{"--only", "packet"}, []string{"program packet (section xdp)", "it decides about packets"}},
 		{"section", []string{"--only", "unknown", "--attach", "unknown=tp/no/such"}, []string{"program unknown (section tp/no/such)", "this kernel does not have it"}},

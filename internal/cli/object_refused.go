@@ -12,6 +12,10 @@ import (
 // refused explains that the verifier did not take a program of the user's: where it is in the source, and what the kernel
 // says of it. With -v comes all that it says.
 func (r *objectRun) refused(err error) error {
+	var m *attach.MapRefused
+	if errors.As(err, &m) {
+		return fmt.Errorf("%s: map %s (section %s): %s", r.object.Name, m.Map, r.object.MapSection(m.Map), m.Reason)
+	}
 	var no *attach.Refused
 	if !errors.As(err, &no) || no.Section == "" || kernel.Lockdown() == kernel.LockdownConfidentiality {
 		return err

@@ -177,16 +177,6 @@ func cString(data []byte, at uint64) string {
 	return string(text)
 }
 
-// has says whether there is a section of that name.
-func (f *elfFile) has(name string) bool {
-	for i := range f.sections {
-		if f.sections[i].name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // at returns the symbols that are in a section.
 func (f *elfFile) at(number int) (found []symbol) {
 	for _, s := range f.symbols {

@@ -210,6 +210,19 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
+// MapSection is the section in which a map is defined.
+func (o *Object) MapSection(name string) string {
+	if isData(name) {
+		return name
+	}
+	for _, s := range o.file.symbols {
+		if s.name == name && s.section > 0 && s.section < len(o.file.sections) {
+			return o.file.sections[s.section].name
+		}
+	}
+	return "?"
+}
+
 // Licence is that of a program, in quotes, or "none".
 func (o *Object) Licence(program string) string {
 	p := o.coll.Programs[program]
