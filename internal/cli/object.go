@@ -2,10 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 
 	"sonde/internal/print"
+	"sonde/internal/target"
 )
 
 // runObject is sonde run for a compiled object.
@@ -52,7 +54,19 @@ func runObject(io streams, x *scriptFlags, y *objectFlags, src scriptSource, com
 		return fmt.Errorf("%s: %w", src.name, err)
 	}
 	runtime.GOMAXPROCS(1) // see run.trace
-	r := &objectRun{io: io, flags: x, opt: opt, maps: y.maps, object: o, streams: streams, spec: o.Spec(probes), kernel: k, words: command}
+	r := &objectRun{io: io, flags: x, opt: opt, maps: y.maps, object: o, streams: streams}
+	pid := 0
+	if len(command) > 0 {
+		if r.command, err = target.Start(command, [3]*os.File{os.Stdin, os.Stdout, os.Stderr}); err != nil {
+			return err
+		}
+		defer r.command.Cancel()
+		pid = r.command.Pid()
+	}
+	if err := y.setCommand(o, pid); err != nil {
+		return err
+	}
+	r.spec = o.Spec(probes)
 	if !x.quiet {
 		for _, note := range o.Notes {
 			say(io.err, "sonde: %s", note)
@@ -66,7 +80,7 @@ func runObject(io streams, x *scriptFlags, y *objectFlags, src scriptSource, com
 	return r.run()
 }
 
-// programsOf are the names of the probes' attach points, for -v.
+// tellProbes says with -v where each program is.
 func (r *objectRun) tellProbes() {
 	if r.flags.verbose == 0 {
 		return

@@ -30,7 +30,7 @@ type objectFlags struct {
 }
 
 func (x *objectFlags) add(f *pflag.FlagSet) {
-	f.StringArrayVar(&x.set, "set", nil, "give a global variable of the object its value (`NAME=VALUE`); may be repeated")
+	f.StringArrayVar(&x.set, "set", nil, "give a global variable of the object its value (`NAME=VALUE`; cpid is the process of COMMAND); may be repeated")
 	f.StringArrayVar(&x.only, "only", nil, "load only this `PROGRAM` of the object; may be repeated")
 	f.StringArrayVar(&x.attach, "attach", nil, "attach a program of the object elsewhere than its section says (`PROGRAM=SECTION`)")
 	f.StringArrayVar(&x.records, "record", nil, "the struct of the object's records (`[MAP=]STRUCT`), by its types")
@@ -155,6 +155,26 @@ func isObject(name string) bool {
 	return object.Is(head[:n])
 }
 
+// commandPID is the value of --set that is the process of COMMAND, by the name that scripts have for it.
+const commandPID = "=cpid"
+
+// setCommand gives the variables their values that are to have the process of COMMAND.
+func (x *objectFlags) setCommand(o *object.Object, pid int) error {
+	for _, text := range x.set {
+		name, ok := strings.CutSuffix(text, commandPID)
+		if !ok {
+			continue
+		}
+		if pid == 0 {
+			return usage("--set %s: there is no COMMAND whose process it could be; it goes behind --", text)
+		}
+		if err := o.Set(name + "=" + strconv.Itoa(pid)); err != nil {
+			return &usageError{err}
+		}
+	}
+	return nil
+}
+
 // prepared reads the object and does what the flags say of what is in it.
 func (x *objectFlags) prepared(src scriptSource) (*object.Object, error) {
 	o, err := object.Open(src.name, src.text)
@@ -162,6 +182,9 @@ func (x *objectFlags) prepared(src scriptSource) (*object.Object, error) {
 		return nil, fmt.Errorf("%s: %w", src.name, err)
 	}
 	for _, text := range x.set {
+		if strings.HasSuffix(text, commandPID) {
+			text = strings.TrimSuffix(text, commandPID) + "=0" // until COMMAND is there
+		}
 		if err := o.Set(text); err != nil {
 			return nil, &usageError{err}
 		}

@@ -320,6 +320,11 @@ func TestKernelObjectCommand(t *testing.T) {
 	if got.status != exitUsage || got.stdout != "" || !strings.Contains(got.stderr, "--no-such-flag") {
 		t.Errorf("%+v", got)
 	}
+	// The command's process is known before it runs.
+	got = runAll(t, exec.Command(sonde, "run", "-q", "-f", "json", "--set=parent=cpid", vmtest.Object(t, "bootstrap"), "--", as(t, "role-storm"), truePath(t), "3"))
+	if n := strings.Count(got.stdout, `"exit_event":true`); got.status != 0 || n != 3 {
+		t.Errorf("%d ends of 3: %+v", n, got)
+	}
 	if got := runAll(t, exec.Command(sonde, "run", "-q", "-d", "0.1", vmtest.Object(t, "kinds"))); got.status != 0 {
 		t.Errorf("%+v", got)
 	}

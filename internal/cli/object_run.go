@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sonde/internal/attach"
-	"sonde/internal/kernel"
 	"sonde/internal/object"
 	"sonde/internal/print"
 	"sonde/internal/prog"
@@ -33,8 +32,6 @@ type objectRun struct {
 	object  *object.Object
 	streams []*object.Stream
 	spec    *prog.Spec
-	kernel  kernel.Target
-	words   []string // of COMMAND
 
 	command  *target.Command
 	released bool
@@ -70,12 +67,6 @@ func (r *objectRun) run() (err error) {
 		return err
 	}
 	defer r.out.Close()
-	if len(r.words) > 0 {
-		if r.command, err = target.Start(r.words, [3]*os.File{os.Stdin, os.Stdout, os.Stderr}); err != nil {
-			return err
-		}
-		defer r.command.Cancel()
-	}
 	if err := r.load(); err != nil {
 		return err
 	}
