@@ -154,6 +154,7 @@ func rootCommand(io streams) *cobra.Command {
   sonde open -- ls /      trace the files that a command opens
   sonde guard deny FILE   report, deny or kill what must not be done to files
   sonde run FILE.bt       run a bpftrace script; -e PROGRAM, one given here
+  sonde run FILE.o        run a compiled BPF object
   sonde list 'PATTERN'    which probes there are here
   sonde doctor            what this kernel and these privileges allow
 
