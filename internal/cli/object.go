@@ -6,7 +6,9 @@ import (
 	"runtime"
 	"strings"
 
+	"sonde/internal/object"
 	"sonde/internal/print"
+	"sonde/internal/symbol"
 	"sonde/internal/target"
 )
 
@@ -99,4 +101,13 @@ func (r *objectRun) tellProbes() {
 		}
 		say(r.io.err, "sonde: %s", strings.TrimSpace(where))
 	}
+}
+
+// staticPlaces finds the places of a static probe.
+func staticPlaces(path, provider, name string) (places []object.StaticPlace, err error) {
+	found, err := symbol.StaticProbes(path, provider, name)
+	for _, p := range found {
+		places = append(places, object.StaticPlace{Offset: p.Offset, Semaphore: p.Semaphore, Args: p.Args})
+	}
+	return places, err
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +114,7 @@ func (x *objectFlags) options(s *scriptFlags) (o objectOptions, err error) {
 			return o, usage("--frequency %q: a number of times a second, 1 or more", x.frequency)
 		}
 	}
+	o.object.Static = staticPlaces
 	o.object.Attach = make(map[string]string)
 	for _, text := range x.attach {
 		program, section, ok := strings.Cut(text, "=")
@@ -138,21 +138,6 @@ func objectArgs(args []string, dash int) (command []string, err error) {
 		return args, nil
 	}
 	return nil, usage("%q: an object has no parameters; its variables are set by --set, and a COMMAND goes behind --", args[0])
-}
-
-// isObject says whether the file of that name is a compiled object, by its first bytes.
-func isObject(name string) bool {
-	f, err := os.Open(name)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return false
-	}
-	var head [4]byte
-	n, _ := f.Read(head[:])
-	return object.Is(head[:n])
 }
 
 // commandPID is the value of --set that is the process of COMMAND, by the name that scripts have for it.

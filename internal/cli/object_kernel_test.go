@@ -311,6 +311,37 @@ func TestKernelObjectIterator(t *testing.T) {
 	}
 }
 
+// A static probe's arguments, wherever they are, by libbpf's usdt.bpf.h. The program ends with 1 if its semaphore was raised.
+func TestKernelObjectStaticProbe(t *testing.T) {
+	needRoot(t)
+	vmtest.Need(t, kernel.Uprobe, kernel.RingBuffer, kernel.BTF)
+	program := vmtest.UserProgram(t, "target")
+	got := runAll(t, exec.Command(as(t, "sonde"), "run", "-f", "json", "--attach", "on_step=usdt/"+program+":sondetest:step", vmtest.Object(t, "usdt"), "--", program))
+	if vmtest.Guest() == "5.10" {
+		got.refusal(t, exitFailure, "program on_step (section usdt/", "keeps no cookies", "5.15")
+		return
+	}
+	var steps []string
+	for line := range strings.Lines(got.stdout) {
+		var l objectLine
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if l.Type == "record" {
+			steps = append(steps, string(l.Data))
+		}
+	}
+	var want []string
+	for n := -2; n < 3; n++ {
+		want = append(want, fmt.Sprintf(`{"args":[%d,1234605616436508552,-7,65000,-1234567890123,%d],"count":6}`, n, uint8(n)))
+	}
+	if diff := cmp.Diff(want, steps); diff != "" || got.status != 1 {
+		t.Errorf("status %d, stderr %s: %s", got.status, got.stderr, diff)
+	}
+	runAll(t, exec.Command(as(t, "sonde"), "run", "--attach", "on_step=usdt/"+program+":sondetest:stop", vmtest.Object(t, "usdt"))).
+		refusal(t, exitFailure, "program on_step", "has no static probe sondetest:stop")
+}
+
 // A COMMAND is let go once all is attached, and the run ends with it and its status.
 func TestKernelObjectCommand(t *testing.T) {
 	needRoot(t)

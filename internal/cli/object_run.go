@@ -147,10 +147,10 @@ func (r *objectRun) load() (err error) {
 	prints, formats := r.object.Printk()
 	if prints {
 		r.formats = formats
-		if r.printk, err = tracefs.OpenPrintk(printkBuffer); err != nil {
+		var perr error
+		if r.printk, perr = tracefs.OpenPrintk(printkBuffer); perr != nil {
 			// The programs do their work all the same.
-			say(r.io.err, "sonde: what the programs print (bpf_printk) is not shown: %v", err)
-			err = nil
+			say(r.io.err, "sonde: what the programs print (bpf_printk) is not shown: %v", perr)
 		} else {
 			r.printed = r.group.AddPolled(printkEvery, r.texts)
 			if formats == nil && !r.flags.quiet {

@@ -70,10 +70,10 @@ func appendNumber(dst []byte, t btf.Type, b []byte) []byte {
 }
 
 func appendInteger(dst []byte, t *btf.Int, n uint64) []byte {
-	switch {
-	case t.Encoding == btf.Bool:
+	switch t.Encoding {
+	case btf.Bool:
 		return strconv.AppendBool(dst, n != 0)
-	case t.Encoding == btf.Signed:
+	case btf.Signed:
 		return strconv.AppendInt(dst, int64(n), 10)
 	}
 	return strconv.AppendUint(dst, n, 10)

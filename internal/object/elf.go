@@ -25,7 +25,6 @@ const (
 	sectionNoBits  = 8
 	sectionRel     = 9
 
-	maxSections = 1 << 16
 	// maxData bounds what a section of variables may have the programs' maps hold: the file need not have its bytes.
 	maxData = 64 << 20
 )
@@ -43,6 +42,7 @@ type section struct {
 	info, link uint32
 	size       uint64
 	entry      uint64
+	from       uint64 // where data is in the file
 	data       []byte
 }
 
@@ -53,6 +53,8 @@ type symbol struct {
 	value   uint64
 	size    uint64
 	info    uint8
+	other   uint8
+	at      int // where in the file the symbol's entry is
 }
 
 // elfFile is a relocatable BPF object, little-endian, as far as this package looks into it itself.
@@ -126,6 +128,7 @@ func (f *elfFile) readSections(data []byte) error {
 			if from > uint64(len(data)) || uint64(len(data))-from < s.size {
 				return fmt.Errorf("it is truncated: section %d has %d bytes from byte %d on, and the file has %d", i, s.size, from, len(data))
 			}
+			s.from = from
 			s.data = data[from : from+s.size : from+s.size]
 		}
 		f.sections = append(f.sections, s)
@@ -156,13 +159,42 @@ func (f *elfFile) readSymbols() error {
 		names := f.sections[s.link].data
 		for b := s.data; len(b) >= elfSymbolSize; b = b[elfSymbolSize:] {
 			f.symbols = append(f.symbols, symbol{
-				name: cString(names, uint64(le.Uint32(b))), info: b[4], section: int(le.Uint16(b[6:])),
+				at:   int(s.from) + len(s.data) - len(b),
+				name: cString(names, uint64(le.Uint32(b))), info: b[4], other: b[5], section: int(le.Uint16(b[6:])),
 				value: le.Uint64(b[8:]), size: le.Uint64(b[16:]),
 			})
 		}
 		return nil
 	}
 	return errors.New("it has no symbols: nothing in it can be found by name; do not strip it of more than debug information (strip -g)")
+}
+
+// Bindings of symbols, in the upper half of their info.
+const (
+	bindGlobal = 1
+	bindWeak   = 2
+)
+
+// hidden says that a function is for this object only (STV_HIDDEN, STV_INTERNAL).
+func (s symbol) hidden() bool { return s.other&3 == 1 || s.other&3 == 2 }
+
+// strengthened returns the file with the weak symbols of maps made global: libbpf's own headers define some so, and cilium's
+// reader takes none.
+func (f *elfFile) strengthened(data []byte) []byte {
+	copied := false
+	for _, s := range f.symbols {
+		if s.info>>4 != bindWeak || s.section <= 0 || s.section >= len(f.sections) {
+			continue
+		}
+		if name := f.sections[s.section].name; name != ".maps" && !isMapSection(name) {
+			continue
+		}
+		if !copied {
+			data, copied = bytes.Clone(data), true
+		}
+		data[s.at+4] = bindGlobal<<4 | s.info&0xf
+	}
+	return data
 }
 
 // cString is the text at an offset up to its NUL, empty where there is none.

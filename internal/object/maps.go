@@ -29,6 +29,9 @@ type Table struct {
 func (o *Object) Tables() (list []Table, others []string) {
 	for _, name := range slices.Sorted(maps.Keys(o.coll.Maps)) {
 		m := o.coll.Maps[name]
+		if name == usdtTrue {
+			continue
+		}
 		t := Table{Map: name, kind: m.Type.String(), most: m.MaxEntries, key: o.types[name].key, value: o.types[name].value}
 		switch m.Type {
 		case ebpf.Hash, ebpf.LRUHash, ebpf.LPMTrie, ebpf.StackTrace:

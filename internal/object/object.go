@@ -23,6 +23,7 @@ type Object struct {
 
 	file  *elfFile
 	coll  *ebpf.CollectionSpec
+	fill  []prog.MapFill      // what is to be in maps before anything is attached
 	types map[string]mapTypes // of maps, as the file has them: loading may drop them from the collection
 }
 
@@ -35,7 +36,7 @@ func Open(name string, data []byte) (o *Object, err error) {
 	if err != nil {
 		return nil, err
 	}
-	coll, err := readCollection(data)
+	coll, err := readCollection(file.strengthened(data))
 	if err != nil {
 		return nil, explain(file, err)
 	}
@@ -51,10 +52,27 @@ func Open(name string, data []byte) (o *Object, err error) {
 			o.Notes = append(o.Notes, fmt.Sprintf("map %s is to be pinned by its name, which is left undone: this run has a map of its own", name))
 		}
 	}
+	o.hideFunctions()
+	if err := o.settleCookies(); err != nil {
+		return nil, err
+	}
 	if len(coll.Programs) == 0 {
 		return nil, errors.New("it has no programs: functions with a section of their own, SEC(\"tp/...\") say")
 	}
 	return o, nil
+}
+
+// hideFunctions makes functions that are hidden in the object static ones, as libbpf does: the verifier then looks at them with what
+// their callers give them, and not for all that they could be given.
+func (o *Object) hideFunctions() {
+	for _, p := range o.coll.Programs {
+		for i := range p.Instructions {
+			ins := &p.Instructions[i]
+			if f := btf.FuncMetadata(ins); f != nil && f.Linkage == btf.GlobalFunc && o.file.function(ins.Symbol()).hidden() {
+				f.Linkage = btf.StaticFunc
+			}
+		}
+	}
 }
 
 // readCollection has cilium's reader read the file. It was made for files of good will: what it does not survive is a fault of
@@ -164,7 +182,7 @@ func (o *Object) Spec(probes []prog.Probe) *prog.Spec {
 			p.AttachTo = "" // where it goes is settled when it is attached
 		}
 	}
-	return &prog.Spec{Name: o.Name, Collection: coll, Probes: probes, Foreign: true}
+	return &prog.Spec{Name: o.Name, Collection: coll, Probes: probes, Fill: o.fill, Foreign: true}
 }
 
 // meant is a hint at what a name could have been meant to be.

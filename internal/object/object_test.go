@@ -243,6 +243,8 @@ func TestProbesOfSections(t *testing.T) {
 		{"unknown", "lsm.s/file_open", "lsm file_open"},
 		{"unknown", "perf_event", "profile 99"},
 		{"unknown", "tp/x", "program unknown (section tp/x): \"x\" is no tracepoint; they are written CATEGORY/EVENT"},
+		{"static_probe", "", "program static_probe (section usdt/libc.so.6:libc:setjmp): the object has no map __bpf_usdt_specs; programs of static probes are written with libbpf's usdt.bpf.h"},
+		{"unknown", "usdt/x:y", "program unknown (section usdt/x:y): \"x:y\" is no static probe; they are written PATH:PROVIDER:NAME"},
 		{"unknown", "uprobe/x", "program unknown (section uprobe/x): \"x\" is no place in a program; they are written PATH:FUNCTION, PATH:FUNCTION+OFFSET or PATH:0xOFFSET"},
 	} {
 		o, err := object.Open("section.o", data)

@@ -21,6 +21,7 @@ type place struct {
 	path   string // of uprobes
 	many   bool   // name is a pattern
 	call   bool   // name is a system call
+	static bool   // it is a static probe: group is its provider
 }
 
 // sectionKind is what sections that begin with a word have in common. The words are libbpf's.
@@ -56,6 +57,7 @@ var sectionKinds = map[string]sectionKind{
 	"fmod_ret":        {prog.FmodRet, parseModule, giveFunction},
 	"lsm":             {prog.LSM, parseName, giveFunction},
 	"iter":            {prog.Iter, parseName, giveFunction},
+	"usdt":            {prog.Uprobe, parseStatic, "it does not say what it attaches to; give it by --attach %s=%s/PATH:PROVIDER:NAME"},
 	"perf_event":      {prog.Profile, parseTimer, ""},
 }
 
@@ -66,7 +68,6 @@ var aliases = map[string]string{
 
 // notHere says of what libbpf also knows why it is not run.
 var notHere = []struct{ word, why string }{
-	{"usdt", "it is for static probes of programs (USDT), whose arguments libbpf describes to it in maps; that is not done yet; use uprobe/PATH:FUNCTION"},
 	{"fsession", "programs on entry and return of a function at once are not attached yet; use fentry and fexit"},
 	{"lsm_cgroup", "it is for one cgroup, and sonde run has no way to name one; use lsm/"},
 	{"freplace", "it takes the place of a function of another program, which sonde run does not load"},
@@ -192,6 +193,18 @@ func parseUserPattern(p *place, rest string) error {
 	return nil
 }
 
+func parseStatic(p *place, rest string) error {
+	path, name, ok := cutLast(rest)
+	if ok {
+		p.path, p.group, ok = cutLast(path)
+	}
+	if !ok {
+		return fmt.Errorf("%q is no static probe; they are written PATH:PROVIDER:NAME", rest)
+	}
+	p.name, p.static = name, true
+	return nil
+}
+
 // cutLast parts a path from a function; a path may have colons.
 func cutLast(s string) (path, function string, ok bool) {
 	i := strings.LastIndexByte(s, ':')
@@ -218,6 +231,8 @@ type Options struct {
 	Attach    map[string]string // by program: what stands in place of its section's name
 	PID       int               // uprobes and timers are for this process only; 0 for all
 	Frequency uint64            // of perf_event programs, in Hz
+	// Static finds the places of a static probe (USDT) in a file.
+	Static func(path, provider, name string) ([]StaticPlace, error)
 }
 
 // DefaultFrequency is how often programs of perf_event run, in Hz, if nothing is said: not in step with what the kernel does
@@ -268,6 +283,8 @@ func (o *Object) probe(k kernel.Target, opt Options, name, section string, spec 
 	case at.call:
 		p.Name = syscallFunction(k, at.name)
 		return []prog.Probe{p}, nil
+	case at.static:
+		return o.staticProbe(k, opt, p, at)
 	case at.path != "":
 		return userProbes(k, opt, p, at)
 	case at.many:

@@ -52,6 +52,9 @@ type shownProgram struct {
 func (o *Object) shownMaps() (list []shownMap) {
 	for _, name := range slices.Sorted(maps.Keys(o.coll.Maps)) {
 		m := o.coll.Maps[name]
+		if name == usdtTrue {
+			continue
+		}
 		one := shownMap{name: name, kind: m.Type.String(), flags: flagText(m.Flags), key: m.KeySize, valueSize: m.ValueSize, maxEntries: m.MaxEntries, value: "-"}
 		if t := o.types[name].value; t != nil && !isData(name) {
 			one.value = typeName(t)

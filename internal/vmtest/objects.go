@@ -39,7 +39,25 @@ func Object(t testing.TB, name string, flags ...string) string {
 	return object
 }
 
-// BuildObjects compiles all of them into a directory.
+// UserProgram returns the path of the program that was compiled from internal/object/testdata/user/NAME.c, in the same way. It is
+// static and needs no library.
+func UserProgram(t testing.TB, name string) string {
+	t.Helper()
+	if Guest() != "" {
+		return filepath.Join(wire.ObjectsDir, name)
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), name)
+	if err := compileUser(t.Context(), root, name, program); err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// BuildObjects compiles all of them, and the user programs, into a directory.
 func BuildObjects(ctx context.Context, root, dir string) error {
 	sources, err := filepath.Glob(filepath.Join(root, objectSources, "*.c"))
 	if err != nil || len(sources) == 0 {
@@ -51,7 +69,28 @@ func BuildObjects(ctx context.Context, root, dir string) error {
 			return err
 		}
 	}
+	users, err := filepath.Glob(filepath.Join(root, objectSources, userSources, "*.c"))
+	if err != nil {
+		return err
+	}
+	for _, source := range users {
+		name := strings.TrimSuffix(filepath.Base(source), ".c")
+		if err := compileUser(ctx, root, name, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// userSources is where the sources of programs lie that are traced.
+const userSources = "user"
+
+func compileUser(ctx context.Context, root, name, program string) error {
+	args := []string{"-O2", "-Wall", "-Werror", "-static", "-nostdlib", "-ffreestanding"}
+	if runtime.GOARCH == "amd64" {
+		args = append(args, "-mno-red-zone")
+	}
+	return compile(ctx, filepath.Join(root, objectSources, userSources), append(args, name+".c", "-o", program))
 }
 
 func compileObject(ctx context.Context, root, name, object string, flags []string) error {
@@ -60,8 +99,13 @@ func compileObject(ctx context.Context, root, name, object string, flags []strin
 		machine, headers = "arm64", "aarch64-linux-gnu"
 	}
 	args := []string{"-target", "bpfel", "-O2", "-g", "-Wall", "-Werror", "-D__TARGET_ARCH_" + machine, "-I/usr/include/" + headers}
-	cmd := exec.CommandContext(ctx, "clang-14", append(append(args, flags...), "-c", name+".c", "-o", object)...)
-	cmd.Dir = filepath.Join(root, objectSources)
+	return compile(ctx, filepath.Join(root, objectSources), append(append(args, flags...), "-c", name+".c", "-o", object))
+}
+
+// compile runs clang in a folder.
+func compile(ctx context.Context, dir string, args []string) error {
+	cmd := exec.CommandContext(ctx, "clang-14", args...)
+	cmd.Dir = dir
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
@@ -69,7 +113,7 @@ func compileObject(ctx context.Context, root, name, object string, flags []strin
 		return errors.New("clang-14 is not here, which compiles the objects that are tested; install it: scripts/deps.sh test")
 	}
 	if err != nil {
-		return fmt.Errorf("clang-14 %s.c: %w\n%s", name, err, strings.TrimSpace(out.String()))
+		return fmt.Errorf("clang-14 %s: %w\n%s", strings.Join(args, " "), err, strings.TrimSpace(out.String()))
 	}
 	return nil
 }
