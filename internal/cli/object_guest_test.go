@@ -155,6 +155,21 @@ func TestGuestObjectSections(t *testing.T) {
 	}
 }
 
+// A kernel either runs a program on entry and return, or says that it cannot.
+func TestGuestObjectUprobeSession(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "program")
+	writeProgram(t, program, userFunction{name: "beta", number: 17})
+	sonde, object := as(t, "sonde"), vmtest.Object(t, "section")
+	got := runAll(t, exec.Command(sonde, "run", "--only", "unknown", "--attach", "unknown=uprobe.session/"+program+":beta", object, "--", program))
+	if vmtest.Guest() != "7.2" {
+		got.refusal(t, exitFailure, "program unknown (section uprobe.session/")
+		return
+	}
+	if m := runsOfPrograms.FindStringSubmatch(got.stderr); m == nil || m[1] != "2" {
+		t.Errorf("%+v, want 2 runs", got)
+	}
+}
+
 // Of what loaders left behind, that of ended processes goes; that of living ones, what is in use, and what nobody knows stays.
 func TestGuestCleanStale(t *testing.T) {
 	vmtest.Need(t, kernel.Kprobe, kernel.Tracefs)

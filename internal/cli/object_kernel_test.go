@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -260,6 +261,43 @@ func TestKernelObjectOpenat(t *testing.T) {
 	slices.Sort(theirs)
 	if diff := cmp.Diff(names, theirs); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What a perf event array has no room for is counted: what was shown and what was lost are all that the program sent.
+func TestKernelObjectLoss(t *testing.T) {
+	needRoot(t)
+	vmtest.Need(t, kernel.Tracepoint)
+	r := runObjectFor(t, vmtest.Object(t, "openat"), setTo("target", os.Getpid()), "--maps", "--buffer", "64K")
+	open := func(n int) {
+		for range n {
+			if f, err := os.Open(os.DevNull); err == nil {
+				f.Close()
+			}
+		}
+	}
+	r.signal(t, syscall.SIGSTOP)
+	until(t, "it has stopped", func() bool {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid))
+		return strings.Contains(string(stat), ") T ")
+	})
+	open(2000)
+	r.signal(t, syscall.SIGCONT)
+	r.next(t, "record")
+	open(5) // older kernels tell of losses with the next record
+	var shown, sent uint64 = 1, 0
+	var last objectLine
+	for _, l := range r.end(t) {
+		switch {
+		case l.Type == "record":
+			shown++
+		case l.Type == "map" && l.Map == "opens" && l.Sum != nil:
+			sent = uint64(*l.Sum)
+		}
+		last = l
+	}
+	if last.Type != "summary" || last.Lost == 0 || last.Events != shown || shown+last.Lost != sent {
+		t.Errorf("%d shown, %d events and %d lost by the summary, %d sent", shown, last.Events, last.Lost, sent)
 	}
 }
 
