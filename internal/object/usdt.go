@@ -50,26 +50,20 @@ const (
 	usdtDeref = 2
 )
 
-// registersAMD64 are the places of registers in struct pt_regs, by the names of their whole and their parts.
-var registersAMD64 = func() map[string]uint16 {
-	at := make(map[string]uint16)
-	for i, names := range []string{
-		"r15 r15d r15w r15b", "r14 r14d r14w r14b", "r13 r13d r13w r13b", "r12 r12d r12w r12b", "rbp ebp bp bpl", "rbx ebx bx bl",
-		"r11 r11d r11w r11b", "r10 r10d r10w r10b", "r9 r9d r9w r9b", "r8 r8d r8w r8b", "rax eax ax al", "rcx ecx cx cl", "rdx edx dx dl",
-		"rsi esi si sil", "rdi edi di dil", "", "rip eip ip", "", "", "rsp esp sp spl",
-	} {
-		for _, name := range strings.Fields(names) {
-			at[name] = uint16(8 * i)
-		}
-	}
-	return at
-}()
+// registersAMD64 are the registers in the order of struct pt_regs, by the names of their whole and their parts.
+const registersAMD64 = "r15 r15d r15w r15b,r14 r14d r14w r14b,r13 r13d r13w r13b,r12 r12d r12w r12b,rbp ebp bp bpl,rbx ebx bx bl," +
+	"r11 r11d r11w r11b,r10 r10d r10w r10b,r9 r9d r9w r9b,r8 r8d r8w r8b,rax eax ax al,rcx ecx cx cl,rdx edx dx dl," +
+	"rsi esi si sil,rdi edi di dil,,rip eip ip,,,rsp esp sp spl"
 
 // registerAt is the place of a register in the struct pt_regs of a machine.
 func registerAt(machine, name string) (uint16, bool) {
 	if machine != "arm64" {
-		at, ok := registersAMD64[strings.TrimPrefix(name, "%")]
-		return at, ok
+		for i, names := range strings.Split(registersAMD64, ",") {
+			if slices.Contains(strings.Fields(names), strings.TrimPrefix(name, "%")) {
+				return uint16(8 * i), true
+			}
+		}
+		return 0, false
 	}
 	switch {
 	case name == "sp":

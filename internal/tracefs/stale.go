@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,17 +21,37 @@ type Leftover struct {
 	Lives  bool   // there is a process of that number: it is left alone
 }
 
-// loaders are how loaders name their probes: in the group or the event, with the number of their process or without.
-var loaders = []struct {
-	name   string
-	match  *regexp.Regexp // of GROUP/NAME
-	hasPID bool
-}{
-	{"libbpf", regexp.MustCompile(`^(?:kprobes|kretprobes|uprobes|uretprobes)/libbpf_(\d+)_`), true},
-	{"bcc", regexp.MustCompile(`^(?:kprobes|uprobes)/[pr]_.*_bcc_(\d+)$`), true},
-	{"goebpf", regexp.MustCompile(`^(?:kprobes|kretprobes)/.*_goebpf_(\d+)$`), true},
-	{"cilium/ebpf", regexp.MustCompile(`^ebpf_[0-9a-f]{16}/`), false},
-	{"sonde", regexp.MustCompile(`^` + NamePrefix + `[a-z]+_[0-9a-f]{16}/`), false},
+// loaderOf tells from the name of a probe which loader made it, and the number of its process; 0 where that is not in the name.
+func loaderOf(event string) (loader string, pid int) {
+	group, name, _ := strings.Cut(event, "/")
+	switch group {
+	case "kprobes", "kretprobes", "uprobes", "uretprobes":
+		if rest, ok := strings.CutPrefix(name, "libbpf_"); ok {
+			digits, _, _ := strings.Cut(rest, "_")
+			return numbered("libbpf", digits)
+		}
+		for _, mark := range []string{"_goebpf_", "_bcc_"} {
+			if i := strings.LastIndex(name, mark); i > 0 {
+				return numbered(strings.Trim(mark, "_"), name[i+len(mark):])
+			}
+		}
+		return "", 0
+	}
+	if digits, ok := strings.CutPrefix(group, "ebpf_"); ok && len(digits) == 16 && strings.Trim(digits, "0123456789abcdef") == "" {
+		return "cilium/ebpf", 0
+	}
+	if validName(group) {
+		return "sonde", 0
+	}
+	return "", 0
+}
+
+func numbered(loader, digits string) (string, int) {
+	pid, err := strconv.ParseUint(digits, 10, 31)
+	if err != nil || pid == 0 {
+		return "", 0
+	}
+	return loader, int(pid)
 }
 
 // leftovers finds them in the text of kprobe_events or uprobe_events.
@@ -44,22 +63,11 @@ func leftovers(list string, lives func(pid int) bool) (found []Leftover) {
 		if !ok {
 			continue
 		}
-		for _, l := range loaders {
-			m := l.match.FindStringSubmatch(event)
-			if m == nil {
-				continue
-			}
-			one := Leftover{Event: event, Place: place, Loader: l.name}
-			if l.hasPID {
-				pid, err := strconv.Atoi(m[1])
-				if err != nil {
-					break
-				}
-				one.PID, one.Lives = pid, lives(pid)
-			}
-			found = append(found, one)
-			break
+		loader, pid := loaderOf(event)
+		if loader == "" {
+			continue
 		}
+		found = append(found, Leftover{Event: event, Place: place, Loader: loader, PID: pid, Lives: pid != 0 && lives(pid)})
 	}
 	return found
 }
