@@ -394,6 +394,15 @@ func TestKernelObjectCommand(t *testing.T) {
 	if n := strings.Count(got.stdout, `"exit_event":true`); got.status != 0 || n != 3 {
 		t.Errorf("%d ends of 3: %+v", n, got)
 	}
+	// It runs also where nobody reads what the run shows.
+	made := filepath.Join(t.TempDir(), "made")
+	closed := exec.Command("sh", "-c", `exec 3>&1; { "$0" run -q --set parent=cpid "$1" -- sh -c "echo >$2"; echo $? >&3; } | true`, sonde, vmtest.Object(t, "bootstrap"), made)
+	if got := runAll(t, closed); strings.TrimSpace(got.stdout) != "0" {
+		t.Errorf("%+v", got)
+	}
+	if _, err := os.Stat(made); err != nil {
+		t.Error(err)
+	}
 	if got := runAll(t, exec.Command(sonde, "run", "-q", "-d", "0.1", vmtest.Object(t, "kinds"))); got.status != 0 {
 		t.Errorf("%+v", got)
 	}

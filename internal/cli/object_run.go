@@ -89,6 +89,9 @@ func (r *objectRun) run() (err error) {
 	r.stopped = make(chan struct{})
 	err = r.heading()
 	go r.watch(ctx, cancel)
+	if rerr := r.release(); err == nil { // COMMAND runs also where nobody reads
+		err = rerr
+	}
 	if err == nil {
 		err = r.follow(ctx)
 	}
@@ -220,14 +223,20 @@ func programs(n int) string {
 	return fmt.Sprintf("%d programs", n)
 }
 
-// follow lets COMMAND go and handles records until the end.
-func (r *objectRun) follow(ctx context.Context) error {
-	if r.command != nil {
-		if err := r.command.Release(); err != nil {
-			return err
-		}
-		r.released = true
+// release lets COMMAND go.
+func (r *objectRun) release() error {
+	if r.command == nil {
+		return nil
 	}
+	if err := r.command.Release(); err != nil {
+		return err
+	}
+	r.released = true
+	return nil
+}
+
+// follow handles records until the end.
+func (r *objectRun) follow(ctx context.Context) error {
 	if err := r.iterate(ctx); err != nil {
 		return err
 	}
