@@ -335,6 +335,9 @@ func TestKernelObjectKinds(t *testing.T) {
 			t.Errorf("map %s: %s, want %s", name, maps[name], want)
 		}
 	}
+	if m := regexp.MustCompile(`"version":(\d+)`).FindStringSubmatch(maps[".bss"]); m == nil || len(m[1]) < 6 {
+		t.Errorf("the kernel's version as an external variable: %s", maps[".bss"])
+	}
 	if !strings.Contains(maps[".data"], `"small":7`) || !strings.Contains(maps[".data"], `"name":"second"`) {
 		t.Errorf("variables: %s", maps[".data"])
 	}

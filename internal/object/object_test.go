@@ -379,3 +379,45 @@ func FuzzOpen(f *testing.F) {
 		_, _ = o.Probes(fixture(), object.Options{})
 	})
 }
+
+// The formats of bpf_printk are found in the code.
+func TestPrintk(t *testing.T) {
+	prints, formats := open(t, "minimal").Printk()
+	if !prints || formats == nil || !formats.Match("BPF triggered from PID 7.") || formats.Match("BPF triggered") {
+		t.Errorf("%v %+v", prints, formats)
+	}
+	if prints, _ := open(t, "bootstrap").Printk(); prints {
+		t.Error("bootstrap prints nothing")
+	}
+}
+
+// A struct is known by --record, by the type of the map's values, or by its size.
+func TestStreams(t *testing.T) {
+	for _, tt := range []struct{ object, record, want string }{
+		{"kprobe_openat2", "", "opens struct open_event"},
+		{"bootstrap", "", "rb guessed"},
+		{"bootstrap", "event", "rb struct event"},
+		{"bootstrap", "rb=struct event", "rb struct event"},
+		{"kinds", "untyped=inner", "typed struct record, untyped struct inner"},
+		{"goebpf_exec", "", "perf_events guessed"},
+	} {
+		o := open(t, tt.object)
+		streams := o.Streams()
+		if tt.record != "" {
+			if err := o.SetRecords(streams, []string{tt.record}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var got []string
+		for _, s := range streams {
+			if s.Guessed() {
+				got = append(got, s.Map+" guessed")
+			} else {
+				got = append(got, s.Map+" "+s.Known())
+			}
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s %s: %q, want %s", tt.object, tt.record, got, tt.want)
+		}
+	}
+}

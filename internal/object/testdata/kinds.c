@@ -78,6 +78,9 @@ char name[8] = "first";
 const volatile short numbers[3] = {1, -2, 3};
 const volatile enum colour favourite = GREEN;
 unsigned long long seen = 0;
+int version = 0;
+
+extern int LINUX_KERNEL_VERSION __kconfig;
 
 SEC("raw_tp/sys_enter")
 int look(struct bpf_raw_tracepoint_args *ctx)
@@ -94,6 +97,7 @@ int look(struct bpf_raw_tracepoint_args *ctx)
 	if (ctx->args[1] != 110 && ctx->args[1] != 173) // getppid, of x86-64 and arm64
 		return 0;
 	seen++;
+	version = LINUX_KERNEL_VERSION;
 	bpf_map_update_elem(&hash, &key, &colour, BPF_ANY);
 	bpf_map_update_elem(&percpu, &index, &key, BPF_ANY);
 	bpf_map_update_elem(&array, &index, &value, BPF_ANY);

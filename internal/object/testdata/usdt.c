@@ -9,6 +9,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+extern int LINUX_KERNEL_VERSION __kconfig;
+
 struct step {
 	long args[6];
 	int count;
@@ -27,6 +29,10 @@ int on_step(struct pt_regs *ctx)
 
 	if (!s)
 		return 0;
+	if (LINUX_KERNEL_VERSION < 0x50f00) { // that there are cookies is not all that is asked
+		bpf_ringbuf_discard(s, 0);
+		return 0;
+	}
 	__builtin_memset(s, 0, sizeof(*s));
 	s->count = bpf_usdt_arg_cnt(ctx);
 	bpf_usdt_arg(ctx, 0, &s->args[0]);
