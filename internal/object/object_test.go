@@ -344,7 +344,7 @@ func TestSectionBeyondTheEnd(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	for _, name := range []string{"minimal", "goebpf_exec", "kinds", "section"} {
+	for _, name := range []string{"minimal", "goebpf_exec", "kinds", "section", "usdt"} {
 		data, err := os.ReadFile(vmtest.Object(f, name))
 		if err != nil {
 			f.Fatal(err)
