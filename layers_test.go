@@ -31,7 +31,7 @@ var layers = [][]string{
 	{"internal/cli"},
 	{"internal/tool/proc"}, // shows execs as tool/exec does
 	{"internal/tool", "internal/script", "internal/object"},
-	{"internal/compile", "internal/target", "internal/attach", "internal/stream", "internal/print", "internal/fileevent", "internal/profile"},
+	{"internal/compile", "internal/target", "internal/attach", "internal/stream", "internal/print", "internal/fileevent", "internal/profile", "internal/tracefs"},
 	// Inside compile, what sees both the tree and the IR is above what sees one of them.
 	{"internal/compile/check", "internal/compile/codegen"},
 	{"internal/compile/syntax", "internal/compile/types", "internal/compile/format", "internal/compile/ir"},
@@ -77,14 +77,14 @@ var rooms = []room{
 		rooms: []string{
 			"internal/tool", "internal/tool/doctor", "internal/tool/proc", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
 			"internal/target", "internal/attach", "internal/stream", "internal/print", "internal/profile", "internal/prog", "internal/kernel",
-			"internal/symbol",
+			"internal/symbol", "internal/object", "internal/tracefs",
 		},
 		outside: []string{cobra, pflag, sys},
 		why:     "cli connects the rooms through their front doors; it knows neither BPF nor the bytes of a record",
 	},
 	{
 		dir:     "internal/tool",
-		rooms:   []string{"internal/target", "internal/stream", "internal/print", "internal/profile", "internal/fileevent", "internal/prog", "internal/kernel"},
+		rooms:   []string{"internal/target", "internal/stream", "internal/print", "internal/profile", "internal/fileevent", "internal/tracefs", "internal/prog", "internal/kernel"},
 		outside: []string{sys, cilium},
 		object:  true,
 		why:     "a ready tool ends in a prog.Spec and turns records into rows; attaching, instructions and the terminal are not its affair",
@@ -109,6 +109,13 @@ var rooms = []room{
 		},
 		outside: []string{sys},
 		why:     "a running script turns records into what the script says; it loads nothing, and knows no terminal and no addresses",
+	},
+	{
+		dir:     "internal/object",
+		rooms:   []string{"internal/print", "internal/prog", "internal/kernel"},
+		outside: []string{cilium, cilium + "/asm", cilium + "/btf"},
+		not:     []string{"os", "os/exec", "syscall", "net", "time", "path/filepath"},
+		why:     "an object is bytes turned into a Spec, and records turned into values by the object's types; it opens nothing, and what it knows of the kernel comes through kernel.Target",
 	},
 	{
 		dir:     "internal/compile",
@@ -183,6 +190,12 @@ var rooms = []room{
 		outside: []string{sys}, // names of errors, O_ flags
 		not:     []string{"os/exec", "net"},
 		why:     "a file event is bytes turned into the fields of a row; it knows neither where they came from nor how they look",
+	},
+	{
+		dir:     "internal/tracefs",
+		rooms:   []string{"internal/kernel"},
+		outside: []string{sys},
+		why:     "tracefs is a set of trace buffers of one's own; what their events mean is for others to know",
 	},
 	{
 		dir: "internal/profile",

@@ -50,7 +50,7 @@ func eventOf(p *prog.Probe) eventKey {
 		key.name = p.Name
 	case prog.Uprobe, prog.Uretprobe:
 		key.path = p.Path
-	case prog.UprobeMulti, prog.UretprobeMulti:
+	case prog.UprobeMulti, prog.UretprobeMulti, prog.UprobeSession:
 		key.path = p.Path
 	}
 	return key
@@ -72,7 +72,7 @@ func (k eventKey) alone() bool {
 func (s *Session) lastRunsFirst(k prog.ProbeKind) bool {
 	switch k {
 	case prog.Kprobe, prog.KprobeMulti, prog.KprobeSession, prog.Fentry, prog.Fexit, prog.FmodRet, prog.LSM,
-		prog.Uprobe, prog.Uretprobe, prog.UprobeMulti, prog.UretprobeMulti:
+		prog.Uprobe, prog.Uretprobe, prog.UprobeMulti, prog.UretprobeMulti, prog.UprobeSession:
 		return true
 	case prog.KretprobeMulti:
 		return s.returnsByGraph()
@@ -99,6 +99,7 @@ var kindNames = map[prog.ProbeKind]string{
 	prog.UretprobeMulti: "uretprobe", prog.Fentry: "fentry", prog.Fexit: "fexit", prog.Interval: "interval",
 	prog.Profile: "profile", prog.Software: "software", prog.Hardware: "hardware", prog.Watchpoint: "watchpoint",
 	prog.Iter: "iter", prog.LSM: "lsm", prog.FmodRet: "fmod_ret",
+	prog.UprobeSession: "uprobe session",
 }
 
 // shown is how a probe is called in messages.

@@ -34,7 +34,7 @@ func attachProbe(p *prog.Probe, program *ebpf.Program) ([]io.Closer, error) {
 		return openKprobeMulti(p, program)
 	case prog.Uprobe, prog.Uretprobe:
 		return openUprobes(p, program)
-	case prog.UprobeMulti, prog.UretprobeMulti:
+	case prog.UprobeMulti, prog.UretprobeMulti, prog.UprobeSession:
 		return one(openUprobeMulti(p, program))
 	case prog.Interval, prog.Profile:
 		return openTimer(p, program)

@@ -21,6 +21,14 @@ type Refused struct {
 	// Reason is the one line of it that tells.
 	Reason string
 
+	// Of programs that were compiled elsewhere: their section, the line of their source as far as the object has it, and the
+	// relocation that this kernel cannot fulfil, if that is why.
+	Section    string
+	File       string
+	Line       int
+	Text       string
+	Relocation string
+
 	err error
 }
 

@@ -78,6 +78,10 @@ func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map, running func() 
 		return nil, err
 	}
 	types, err := kernel.TypesFor(spec.Collection)
+	if spec.Foreign {
+		// Without reduced types, nil, the library reads all of them; where there are none it says which program needs them.
+		return loadForeign(spec, types)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s: this kernel does not show its types (BTF); use one built with CONFIG_DEBUG_INFO_BTF, as the distributions' are: %w", spec.Name, err)

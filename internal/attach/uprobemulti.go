@@ -42,8 +42,11 @@ func openUprobeMulti(p *prog.Probe, program *ebpf.Program) (descriptor, error) {
 		count:          uint32(len(p.Addresses)),
 		pid:            uint32(p.PID),
 	}
-	if p.Kind == prog.UretprobeMulti {
+	switch p.Kind {
+	case prog.UretprobeMulti:
 		attr.flags = multiReturns
+	case prog.UprobeSession:
+		attr.attachType = uprobeSession
 	}
 	fd, err := bpf(unix.BPF_LINK_CREATE, &attr)
 	runtime.KeepAlive(path)

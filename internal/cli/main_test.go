@@ -13,7 +13,7 @@ import (
 
 	"sonde/internal/target"
 	"sonde/internal/tool/guard/bypass"
-	"sonde/internal/tool/open/dynevent"
+	"sonde/internal/tracefs"
 )
 
 // The test binary is sonde when it is called sonde (or execsnoop), a held COMMAND when sonde started it so, and one of
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	if handled, status := bypass.ChildMain(os.Args); handled {
 		os.Exit(status)
 	}
-	if handled, status := dynevent.RemoverMain(os.Args); handled {
+	if handled, status := tracefs.RemoverMain(os.Args); handled {
 		os.Exit(status)
 	}
 	name := filepath.Base(os.Args[0])

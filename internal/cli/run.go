@@ -15,7 +15,7 @@ import (
 
 	"sonde/internal/target"
 	"sonde/internal/tool/guard/bypass"
-	"sonde/internal/tool/open/dynevent"
+	"sonde/internal/tracefs"
 )
 
 // version is set by the linker.
@@ -62,7 +62,7 @@ func Run(argv []string, in, out, errOut *os.File) int {
 	if handled, status := target.LauncherMain(argv); handled {
 		return status
 	}
-	if handled, status := dynevent.RemoverMain(argv); handled {
+	if handled, status := tracefs.RemoverMain(argv); handled {
 		return status
 	}
 	if handled, status := bypass.ChildMain(argv); handled {
@@ -156,6 +156,7 @@ func rootCommand(io streams) *cobra.Command {
   sonde proc -- make      trace the processes of a command, and end with their tree
   sonde guard deny FILE   report, deny or kill what must not be done to files
   sonde run FILE.bt       run a bpftrace script; -e PROGRAM, one given here
+  sonde run FILE.o        run a compiled BPF object
   sonde list 'PATTERN'    which probes there are here
   sonde doctor            what this kernel and these privileges allow
 

@@ -14,6 +14,7 @@ import (
 	"sonde/internal/compile"
 	"sonde/internal/compile/syntax"
 	"sonde/internal/kernel"
+	"sonde/internal/object"
 	"sonde/internal/symbol"
 	"sonde/internal/target"
 )
@@ -49,7 +50,9 @@ func (k strippedToo) Address(path, name string) (kernel.UserSymbol, bool) {
 const classicVersion = "0.27.1"
 
 // runScript is sonde run, and the name bpftrace.
-func runScript(io streams, c *cobra.Command, x *scriptFlags, args []string, name string) error {
+//
+// y is nil for the latter: bpftrace runs no objects.
+func runScript(io streams, c *cobra.Command, x *scriptFlags, y *objectFlags, args []string, name string) error {
 	if err := emptyValues(c.Flags()); err != nil {
 		return err
 	}
@@ -64,6 +67,11 @@ func runScript(io streams, c *cobra.Command, x *scriptFlags, args []string, name
 		return usage("-f %q: the formats are text and json", x.format)
 	case x.buffering != "" && !slices.Contains([]string{bufferLine, bufferFull, bufferNone}, x.buffering):
 		return usage("-B %q: the modes are line, full and none", x.buffering)
+	case y != nil && y.cleanStale:
+		if x.expr != "" || len(args) > 0 {
+			return usage("--clean-stale is given alone, or with --dry-run")
+		}
+		return cleanStale(io, x.dryRun)
 	case x.list && x.expr == "" && (len(args) == 0 || !isScript(args[0])):
 		pid, err := parsePID(x.pid)
 		if err != nil {
@@ -83,6 +91,24 @@ func runScript(io streams, c *cobra.Command, x *scriptFlags, args []string, name
 	src, err := x.source(io.in, args)
 	if err != nil {
 		return err
+	}
+	if object.Is(src.text) && x.expr == "" {
+		if y == nil {
+			return fmt.Errorf("%q is a compiled object; sonde run runs those", src.name)
+		}
+		if err := onlyForScripts(c.Flags()); err != nil {
+			return err
+		}
+		command, err := objectArgs(src.args, c.ArgsLenAtDash())
+		if err != nil {
+			return err
+		}
+		return runObject(io, x, y, src, command)
+	}
+	if y != nil {
+		if err := onlyForObjects(c.Flags()); err != nil {
+			return err
+		}
 	}
 	if x.fmt || x.mode == "format" {
 		return formatScript(io, src)

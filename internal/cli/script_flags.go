@@ -245,22 +245,29 @@ func (x *scriptFlags) filter() (func(string) bool, error) {
 
 func runCommand(io streams) *cobra.Command {
 	var x scriptFlags
+	var y objectFlags
 	c := &cobra.Command{
-		Use:   "run [flags] FILE.bt [ARG...]  |  run -e PROGRAM  |  run -",
-		Short: "Run a bpftrace script",
+		Use:   "run [flags] FILE.bt [ARG...]  |  run -e PROGRAM  |  run -  |  run [flags] FILE.o [-- COMMAND...]",
+		Short: "Run a bpftrace script, or a compiled BPF object",
 		Long: `Compiles a bpftrace script to BPF, here and now, and runs it: probes on, what it prints shown, its maps at the end.
 
 FILE may be - for standard input. What stands behind the script are its parameters ($1, $2, ...); behind -- they may be
-options of its own (--name=value).`,
+options of its own (--name=value).
+
+A compiled object (an ELF file, whatever its name is) is loaded as libbpf would: all its programs are attached, and what
+comes through its ring buffers, its perf event arrays and bpf_printk is shown. To an object -d is a TIME and -c a COUNT.`,
 		Example: `  sonde run -e 'tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }'
   sonde run --tree -c 'make -j4' -e 'tracepoint:sched:sched_process_exec { printf("%s\n", str(args.filename)); }'
   sonde run --flame cpu.svg --tree -c 'make -j4' -e 'profile:hz:99 { @[kstack, ustack, comm] = count(); }'
-  sonde run biolatency.bt`,
+  sonde run biolatency.bt
+  sonde run --show minimal.bpf.o
+  sonde run --set my_pid=4711 --maps minimal.bpf.o`,
 		RunE: func(c *cobra.Command, args []string) error {
-			return runScript(io, c, &x, args, "sonde")
+			return runScript(io, c, &x, &y, args, "sonde")
 		},
 	}
 	x.add(c.Flags())
+	y.add(c.Flags())
 	return c
 }
 
@@ -278,7 +285,7 @@ options of its own (--name=value).`,
   ` + name + ` -l '*sleep*'
   ` + name + ` biolatency.bt`,
 		RunE: func(c *cobra.Command, args []string) error {
-			return runScript(io, c, &x, args, name)
+			return runScript(io, c, &x, nil, args, name)
 		},
 	}
 	common(c)

@@ -57,9 +57,6 @@ func (x *scriptFlags) source(in io.Reader, args []string) (scriptSource, error) 
 	if src.text, err = readCapped(f); err != nil {
 		return src, fmt.Errorf("%q: %w", src.name, cause(err))
 	}
-	if len(src.text) > 4 && string(src.text[:4]) == "\x7fELF" {
-		return src, fmt.Errorf("%q is a compiled object; only scripts are run so far", src.name)
-	}
 	return src, nil
 }
 

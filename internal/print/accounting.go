@@ -12,9 +12,12 @@ import (
 func Accounting(s *prog.Summary) []string {
 	var b strings.Builder
 	b.WriteString(count(s.Events, "event"))
-	if lost := s.LostTotal(); lost == 0 {
+	switch lost := s.LostTotal(); {
+	case lost == 0 && s.LossUnknown:
+		b.WriteString(", none known to be lost")
+	case lost == 0:
 		b.WriteString(", none lost")
-	} else {
+	default:
 		var why []string
 		for _, c := range s.Lost {
 			if c.N > 0 {

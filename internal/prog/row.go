@@ -98,6 +98,8 @@ type Count struct {
 type Summary struct {
 	Events uint64  // records shown
 	Lost   []Count // records lost, by reason; reasons that count zero may be listed
+	// LossUnknown says that more may have been lost than is listed, because the programs do not count it.
+	LossUnknown bool
 	// KernelNS is what the programs cost in the kernel (run_time_ns summed over programs), KernelRuns how often they ran.
 	// KernelKnown is false where the kernel would not switch its statistics on.
 	KernelNS, KernelRuns uint64

@@ -25,11 +25,12 @@ const (
 	Profile  // Frequency in Hz or Period in ns, every CPU
 	Software // Name of the event, Period is its count; every CPU
 	Hardware
-	Iter       // Name ("task"); Path is where to pin, "" for none
-	Watchpoint // Address, Length, Mode, PID; on every CPU
-	TestRun    // run by Session.Run with BPF_PROG_TEST_RUN, never attached: begin, end, self
-	LSM        // Name is the hook ("file_open"); a program of type LSM. Where BPF LSM is not active it attaches and never runs
-	FmodRet    // Name is the function ("security_file_open"); a program of type Tracing with expected attach type ModifyReturn
+	Iter          // Name ("task"); Path is where to pin, "" for none
+	Watchpoint    // Address, Length, Mode, PID; on every CPU
+	TestRun       // run by Session.Run with BPF_PROG_TEST_RUN, never attached: begin, end, self
+	LSM           // Name is the hook ("file_open"); a program of type LSM. Where BPF LSM is not active it attaches and never runs
+	FmodRet       // Name is the function ("security_file_open"); a program of type Tracing with expected attach type ModifyReturn
+	UprobeSession // Path, Addresses; one program for entry and return (6.13)
 )
 
 // Probe ties one program of the collection to one attach point.
@@ -96,6 +97,9 @@ type Spec struct {
 	// counts what the programs cost only where Stats asks for it. Maps with BPF_F_RDONLY_PROG are frozen after their
 	// Contents are written.
 	Lean bool
+	// Foreign says that the programs are the user's own: what the verifier refuses is for the user to mend (the error is a
+	// *Refused), and the types of maps and the lines of the source are given to the kernel with them.
+	Foreign bool
 	// Stats switches the kernel's statistics of BPF programs on for a Lean Spec; that costs each run some 90 ns.
 	Stats bool
 }

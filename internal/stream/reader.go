@@ -43,7 +43,9 @@ type Reader struct {
 
 // NewReader maps the ring buffer m. Records that are in it already will be read. The Reader does not need m to stay
 // open. It fails for a map of another type, and where memory cannot be mapped.
-func NewReader(m *ebpf.Map) (*Reader, error) {
+func NewReader(m *ebpf.Map) (*Reader, error) { return newReader(m, false) }
+
+func newReader(m *ebpf.Map, bare bool) (*Reader, error) {
 	if m.Type() != ebpf.RingBuf {
 		return nil, fmt.Errorf("reading %v: it is no ring buffer", m)
 	}
@@ -59,14 +61,14 @@ func NewReader(m *ebpf.Map) (*Reader, error) {
 		return nil, fmt.Errorf("reading %v: %w", m, err)
 	}
 	r := &Reader{m: own, waker: -1, alone: runtime.GOMAXPROCS(0) == 1}
-	if err := r.open(page, size); err != nil {
+	if err := r.open(page, size, bare); err != nil {
 		r.Close()
 		return nil, fmt.Errorf("reading %v: %w", m, err)
 	}
 	return r, nil
 }
 
-func (r *Reader) open(page, size int) (err error) {
+func (r *Reader) open(page, size int, bare bool) (err error) {
 	if r.cons, err = unix.Mmap(r.m.FD(), 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("mapping the consumer page: %w", err)
 	}
@@ -84,6 +86,7 @@ func (r *Reader) open(page, size int) (err error) {
 		producer: (*atomic.Uintptr)(unsafe.Pointer(&r.prod[0])),
 		size:     uintptr(size),
 		show:     r.show,
+		bare:     bare,
 	}
 	if r.pos = r.consumer.Load(); r.pos%8 != 0 {
 		return fmt.Errorf("%w: read up to %d, which is no multiple of 8", ErrCorrupt, r.pos)

@@ -40,6 +40,7 @@ type ring struct {
 
 	pos       uintptr // the next record; the shared word may lag behind, and is never trusted
 	busy      bool
+	bare      bool // records have no record_header: all of each is its Body
 	malformed uint64
 	wrapped   []byte // a record that crosses the end of data, put together
 }
@@ -77,7 +78,11 @@ func (r *ring) drain(f func(prog.Record) error) (n int, err error) {
 			if body, err = r.body(at+wordSize, length); err != nil {
 				break
 			}
-			if decode(&rec, body) {
+			if r.bare {
+				rec.Body = body
+				n++
+				err = f(rec)
+			} else if decode(&rec, body) {
 				n++
 				err = f(rec)
 			} else {

@@ -20,6 +20,7 @@ const (
 	StatusPort = "sonde.status"       // virtio-serial port of status lines
 	Disk       = "/dev/vda"           // empty; a guest's own
 	CorpusDir  = "/corpus"            // SUITE/NAME.bt, where tests of scripts run
+	ObjectsDir = "/objects"           // NAME.o, where tests of compiled objects run
 )
 
 // Plan is what a guest does between its start and its end.

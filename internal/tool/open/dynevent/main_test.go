@@ -3,10 +3,12 @@ package dynevent
 import (
 	"os"
 	"testing"
+
+	"sonde/internal/tracefs"
 )
 
 func TestMain(m *testing.M) {
-	if handled, status := RemoverMain(os.Args); handled {
+	if handled, status := tracefs.RemoverMain(os.Args); handled {
 		os.Exit(status)
 	}
 	os.Exit(m.Run())

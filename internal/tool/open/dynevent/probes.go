@@ -11,6 +11,7 @@ import (
 
 	"sonde/internal/fileevent"
 	"sonde/internal/kernel"
+	"sonde/internal/tracefs"
 )
 
 // definition is an event that is to be: one of our own, or one that the kernel has.
@@ -138,6 +139,12 @@ type variant struct {
 	list []definition
 }
 
+// instance is where the events are recorded.
+type instance struct{ *tracefs.Instance }
+
+// purpose is the word in the names of these instances and their groups of events.
+const purpose = "open"
+
 // defined is an event that is there.
 type defined struct {
 	group, name string
@@ -146,7 +153,7 @@ type defined struct {
 }
 
 // defineAll makes the events of one variant, those that the kernel has included. suffix makes their names unique.
-func (i *instance) defineAll(list []definition, suffix string) (all []defined, err error) {
+func (i instance) defineAll(list []definition, suffix string) (all []defined, err error) {
 	for _, d := range list {
 		one, err := i.define(d, suffix)
 		if err != nil {
@@ -160,18 +167,18 @@ func (i *instance) defineAll(list []definition, suffix string) (all []defined, e
 	return all, nil
 }
 
-func (i *instance) define(d definition, suffix string) (defined, error) {
+func (i instance) define(d definition, suffix string) (defined, error) {
 	one := defined{group: d.group, name: d.name}
 	if d.group == "" {
-		one.group, one.name = i.name, d.name+"_"+suffix
-		if err := define(i.dir, d.kind+":"+one.group+"/"+one.name+" "+d.place+" "+d.args); err != nil {
-			return one, fmt.Errorf("%s: %w", d.place, bare(err))
+		one.group, one.name = i.Name, d.name+"_"+suffix
+		if err := tracefs.Define(i.Dir, d.kind+":"+one.group+"/"+one.name+" "+d.place+" "+d.args); err != nil {
+			return one, fmt.Errorf("%s: %w", d.place, tracefs.Bare(err))
 		}
 	}
 	// An instance made before the event was has it too.
-	text, err := os.ReadFile(i.path("events", one.group, one.name, "format"))
+	text, err := os.ReadFile(i.Path("events", one.group, one.name, "format"))
 	if err != nil {
-		return one, fmt.Errorf("event %s:%s: %w", one.group, one.name, bare(err))
+		return one, fmt.Errorf("event %s:%s: %w", one.group, one.name, tracefs.Bare(err))
 	}
 	format, err := kernel.ParseFormat(one.group, string(text))
 	if err != nil {
@@ -185,7 +192,7 @@ func (i *instance) define(d definition, suffix string) (defined, error) {
 }
 
 // probe makes the events of the first variant that can be had.
-func (i *instance) probe(variants []variant, suffix string) (Kind, []defined, error) {
+func (i instance) probe(variants []variant, suffix string) (Kind, []defined, error) {
 	var why []error
 	for _, v := range variants {
 		all, err := i.defineAll(v.list, suffix)
@@ -215,14 +222,14 @@ func noneDynamic(why []error) bool {
 }
 
 // undefine removes our events, before others are tried.
-func (i *instance) undefine() error {
-	list, err := os.ReadFile(filepath.Join(i.dir, "dynamic_events"))
+func (i instance) undefine() error {
+	list, err := os.ReadFile(filepath.Join(i.Dir, "dynamic_events"))
 	if err != nil {
 		return fmt.Errorf("tracefs: %w", err)
 	}
-	for _, event := range eventsOf(string(list), i.name) {
-		if err := define(i.dir, "-:"+event); err != nil {
-			return fmt.Errorf("tracefs: removing %s: %w", event, bare(err))
+	for _, event := range tracefs.EventsOf(string(list), i.Name) {
+		if err := tracefs.Define(i.Dir, "-:"+event); err != nil {
+			return fmt.Errorf("tracefs: removing %s: %w", event, tracefs.Bare(err))
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"sonde/internal/kernel"
 	"sonde/internal/prog"
 	"sonde/internal/stream"
+	"sonde/internal/tracefs"
 )
 
 // Options say what a Trace is to do.
@@ -33,9 +34,9 @@ const DefaultBytesPerCPU = 4 << 20
 
 // Trace is a set of events that see opens. It belongs to one goroutine.
 type Trace struct {
-	in      *instance
-	remover *remover
-	bufs    *buffers
+	in      instance
+	remover *tracefs.Remover
+	bufs    *tracefs.Buffers
 	kind    Kind
 	suffix  string
 	own     []defined
@@ -80,22 +81,22 @@ func (t *Trace) open(opt Options) error {
 	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil || st.Ino != hostPIDs {
 		return errors.New("it needs the host's process ids, and this process runs in a pid namespace of its own: run sonde on the host (docker run --pid=host)")
 	}
-	name, err := newName()
+	name, err := tracefs.NewName(purpose)
 	if err != nil {
 		return err
 	}
 	// First the one who takes it away, then what is to be taken away.
-	t.suffix = strings.TrimPrefix(name, namePrefix)
-	if t.remover, err = startRemover(dir, name); err != nil {
+	t.suffix = strings.TrimPrefix(name, tracefs.NamePrefix+purpose+"_")
+	if t.remover, err = tracefs.StartRemover(dir, name); err != nil {
 		return err
 	}
-	if t.in, err = makeInstance(dir, name); err != nil {
+	if t.in.Instance, err = tracefs.MakeInstance(dir, name); err != nil {
 		return err
 	}
 	if opt.BytesPerCPU == 0 {
 		opt.BytesPerCPU = DefaultBytesPerCPU
 	}
-	sub, err := t.in.configure(opt.BytesPerCPU)
+	sub, err := t.in.Configure(opt.BytesPerCPU)
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (t *Trace) open(opt Options) error {
 	for _, d := range t.own {
 		t.byID[d.id] = d.layout
 	}
-	if t.bufs, err = openBuffers(t.in, sub); err != nil {
+	if t.bufs, err = tracefs.OpenBuffers(t.in.Instance, sub); err != nil {
 		return err
 	}
 	t.order = stream.NewOrder[*event](orderItems, orderBytes)
@@ -156,19 +157,19 @@ func (t *Trace) Start(roots []uint32) error {
 	if t.filters {
 		// Threads that are made later enter by themselves. A list with nobody in it is no list, so it begins with a thread that is not
 		// traced anyway.
-		if err := t.in.set("1", "options", "event-fork"); err != nil {
+		if err := t.in.Set("1", "options", "event-fork"); err != nil {
 			return err
 		}
-		if err := t.in.set(strconv.Itoa(unix.Gettid()), "set_event_pid"); err != nil {
+		if err := t.in.Set(strconv.Itoa(unix.Gettid()), "set_event_pid"); err != nil {
 			return err
 		}
 	}
 	for _, d := range t.own {
-		if err := t.in.set("1", "events", d.group, d.name, "enable"); err != nil {
+		if err := t.in.Set("1", "events", d.group, d.name, "enable"); err != nil {
 			return err
 		}
 	}
-	if err := t.in.set("1", "tracing_on"); err != nil {
+	if err := t.in.Set("1", "tracing_on"); err != nil {
 		return err
 	}
 	if !t.filters {
@@ -211,7 +212,7 @@ func (t *Trace) enter(pid uint32, inTree bool) (added bool, err error) {
 		for i, tid := range missing {
 			ids[i] = strconv.FormatUint(uint64(tid), 10)
 		}
-		if err := t.in.append(strings.Join(ids, " "), "set_event_pid"); err != nil {
+		if err := t.in.Append(strings.Join(ids, " "), "set_event_pid"); err != nil {
 			return added, err
 		}
 	}
@@ -226,7 +227,7 @@ func (t *Trace) Read(record func(prog.Record) error, last bool) (mark uint64, n 
 		return 0, 0, err
 	}
 	var failed error
-	reached, err := t.bufs.drain(now, func(cpu uint16, time uint64, data []byte) {
+	reached, err := t.bufs.Drain(now, func(cpu uint16, time uint64, data []byte) {
 		n++
 		if err := t.take(cpu, time, data); err != nil && failed == nil {
 			failed = err
@@ -285,22 +286,22 @@ func (t *Trace) Tree() (pids []uint32) {
 }
 
 // Stop ends the recording. What is in the buffers can still be read.
-func (t *Trace) Stop() error { return t.in.set("0", "tracing_on") }
+func (t *Trace) Stop() error { return t.in.Set("0", "tracing_on") }
 
 // Account is what was lost, and what else is to be said of how complete the records are.
 func (t *Trace) Account() (lost []prog.Count, notes []string, err error) {
-	full, err := t.bufs.lost()
+	full, err := t.bufs.Lost()
 	if err != nil {
 		return nil, nil, err
 	}
 	var names []string
 	for _, d := range t.own {
 		// Probes on one function are missed together; the one of its return stands for them.
-		if d.group == t.in.name && (d.layout.part == partExit || d.layout.part == partOpened) {
+		if d.group == t.in.Name && (d.layout.part == partExit || d.layout.part == partOpened) {
 			names = append(names, d.name)
 		}
 	}
-	missed, err := missedRuns(t.in.dir, names)
+	missed, err := tracefs.MissedRuns(t.in.Dir, names)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -334,13 +335,13 @@ func (t *Trace) Account() (lost []prog.Count, notes []string, err error) {
 // Close ends everything and takes it away. It returns when nothing is left in tracefs.
 func (t *Trace) Close() error {
 	if t.bufs != nil {
-		t.bufs.close()
+		t.bufs.Close()
 		t.bufs = nil
 	}
 	if t.remover == nil {
 		return nil
 	}
-	err := t.remover.done()
+	err := t.remover.Done()
 	t.remover = nil
 	return err
 }

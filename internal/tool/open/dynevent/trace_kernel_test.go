@@ -16,6 +16,7 @@ import (
 	"sonde/internal/fileevent"
 	"sonde/internal/kernel"
 	"sonde/internal/prog"
+	"sonde/internal/tracefs"
 	"sonde/internal/vmtest"
 )
 
@@ -164,7 +165,7 @@ func TestKernelBuffers(t *testing.T) {
 	if n := each / 10; failed < n || failed > n+20 || fine < 2*n || fine > 2*n+20 || got.lost != 0 {
 		t.Errorf("%d failed and %d not, %d lost %q; want %d and %d", failed, fine, got.lost, got.notes, n, 2*n)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "instances", namePrefix+"*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, "instances", tracefs.NamePrefix+purpose+"*")); len(left) > 0 {
 		t.Logf("instances of others, or left behind: %q", left)
 	}
 }
@@ -195,28 +196,28 @@ func TestKernelRefused(t *testing.T) {
 // The process that cleans up takes away an instance whose maker is gone without a word.
 func TestKernelRemover(t *testing.T) {
 	dir := needTracefs(t)
-	name, err := newName()
+	name, err := tracefs.NewName(purpose)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := startRemover(dir, name)
+	r, err := tracefs.StartRemover(dir, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := makeInstance(dir, name)
+	in, err := tracefs.MakeInstance(dir, name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// While a file of it is open it cannot go.
-	f, err := os.Open(in.path("trace_pipe"))
+	f, err := os.Open(in.Path("trace_pipe"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	time.AfterFunc(100*time.Millisecond, func() { f.Close() })
-	if err := r.done(); err != nil {
+	if err := r.Done(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(in.path()); !os.IsNotExist(err) {
+	if _, err := os.Stat(in.Path()); !os.IsNotExist(err) {
 		t.Errorf("the instance is still there: %v", err)
 	}
 }

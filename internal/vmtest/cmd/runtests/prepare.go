@@ -71,6 +71,7 @@ func prepare(ctx context.Context, o options, scratch string, failures *report.Co
 	}
 
 	var files []vmtest.File
+	var module string
 	if b.sonde != "" {
 		files = append(files, vmtest.File{Guest: "/bin/sonde", Host: b.sonde})
 	}
@@ -100,6 +101,7 @@ func prepare(ctx context.Context, o options, scratch string, failures *report.Co
 		b.tests = append(b.tests, t)
 		files = append(files, vmtest.File{Guest: t.binary, Host: binary})
 		files = append(files, testdata(p.Dir, dir)...)
+		module = p.Module.Dir
 		if len(b.tests) == 1 && rel != "." {
 			files = append(files, testdata(p.Module.Dir, "/src")...)
 		}
@@ -118,12 +120,25 @@ func prepare(ctx context.Context, o options, scratch string, failures *report.Co
 		}
 		files = append(files, vmtest.File{Guest: wire.CorpusDir, Host: corpus})
 	}
+	if slices.ContainsFunc(b.tests, func(t guestTest) bool { return slices.ContainsFunc(t.names, needsObjects) }) {
+		objects := filepath.Join(scratch, "objects")
+		if err := os.Mkdir(objects, 0o755); err != nil {
+			return b, err
+		}
+		if err := vmtest.BuildObjects(ctx, module, objects); err != nil {
+			return b, err
+		}
+		files = append(files, vmtest.File{Guest: wire.ObjectsDir, Host: objects})
+	}
 	b.payload = filepath.Join(scratch, "payload.cpio")
 	return b, vmtest.Payload(ctx, b.payload, files)
 }
 
 // needsCorpus says whether a test runs Debian's bpftrace scripts: its name has Corpus in it.
 func needsCorpus(name string) bool { return strings.Contains(name, "Corpus") }
+
+// needsObjects says whether a test runs compiled BPF objects: its name has Object in it.
+func needsObjects(name string) bool { return strings.Contains(name, "Object") }
 
 func testdata(dir, guestDir string) []vmtest.File {
 	from := filepath.Join(dir, "testdata")

@@ -1,4 +1,4 @@
-package dynevent
+package tracefs
 
 import (
 	"errors"
@@ -21,14 +21,17 @@ import (
 // the name of the instance, which is the group of the events too.
 const removerName = "sonde: tracefs"
 
-// remover is a process of this same program that outlives the run however that ends, SIGKILL included, and takes away its
+// Remover is a process of this same program that outlives the run however that ends, SIGKILL included, and takes away its
 // instance and its events. It is in a session of its own, so no ^C reaches it.
-type remover struct {
+type Remover struct {
 	proc *os.Process
 	pipe *os.File
 }
 
-func startRemover(dir, name string) (*remover, error) {
+// StartRemover starts the process that takes the instance of that name away, and the events of the group of that name.
+func StartRemover(dir, name string) (*Remover, error) { return startRemover(root{dir: dir}, name) }
+
+func startRemover(at root, name string) (*Remover, error) {
 	held, ours, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -40,18 +43,22 @@ func startRemover(dir, name string) (*remover, error) {
 		return nil, err
 	}
 	defer null.Close()
+	dir, files := at.dir, []*os.File{null, null, null, held}
+	if at.held != nil {
+		dir, files = own+strconv.Itoa(len(files)), append(files, at.held)
+	}
 	proc, err := os.StartProcess("/proc/self/exe", []string{removerName, "3", dir, name}, &os.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []*os.File{null, null, null, held}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: []string{}, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("starting the process that cleans up: %w; is /proc mounted?", err)
 	}
-	return &remover{proc, ours}, nil
+	return &Remover{proc, ours}, nil
 }
 
-// done lets it do its work, and waits for it.
-func (r *remover) done() error {
+// Done lets it do its work, and waits for it.
+func (r *Remover) Done() error {
 	r.pipe.Close()
 	state, err := r.proc.Wait()
 	if err != nil {
@@ -116,16 +123,16 @@ func removeOnce(dir, name string) error {
 		return err
 	}
 	var busy error // one that the kernel holds must not keep the others
-	for _, event := range eventsOf(string(list), name) {
-		if err := define(dir, "-:"+event); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, event := range EventsOf(string(list), name) {
+		if err := Define(dir, "-:"+event); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			busy = err
 		}
 	}
 	return busy
 }
 
-// eventsOf returns the events of a group, as GROUP/EVENT, in a text of dynamic_events.
-func eventsOf(list, group string) (events []string) {
+// EventsOf returns the events of a group, as GROUP/EVENT, in a text of dynamic_events.
+func EventsOf(list, group string) (events []string) {
 	for line := range strings.Lines(list) {
 		// "p:GROUP/EVENT place args...", "r32:...", "e:..."
 		first, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
@@ -136,8 +143,8 @@ func eventsOf(list, group string) (events []string) {
 	return events
 }
 
-// define writes one line to dynamic_events. The file is opened to append: opened otherwise, all there are would be removed.
-func define(dir, line string) error {
+// Define writes one line to dynamic_events. The file is opened to append: opened otherwise, all there are would be removed.
+func Define(dir, line string) error {
 	f, err := os.OpenFile(filepath.Join(dir, "dynamic_events"), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package dynevent
+package tracefs
 
 import (
 	"errors"
@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// buffers are the trace buffers of all CPUs of an instance.
-type buffers struct {
-	in   *instance
-	sub  subBuffer
+// Buffers are the trace buffers of all CPUs of an instance.
+type Buffers struct {
+	in   *Instance
+	sub  SubBuffer
 	cpus []cpuBuffer
 	page []byte
 }
@@ -27,35 +27,35 @@ type cpuBuffer struct {
 
 const maxCPUs = 1 << 16
 
-func openBuffers(in *instance, sub subBuffer) (*buffers, error) {
-	folders, err := os.ReadDir(in.path("per_cpu"))
+func OpenBuffers(in *Instance, sub SubBuffer) (*Buffers, error) {
+	folders, err := os.ReadDir(in.Path("per_cpu"))
 	if err != nil {
 		return nil, fmt.Errorf("tracefs: %w", err)
 	}
-	b := &buffers{in: in, sub: sub, page: make([]byte, sub.size)}
+	b := &Buffers{in: in, sub: sub, page: make([]byte, sub.size)}
 	for _, f := range folders {
 		digits, ok := strings.CutPrefix(f.Name(), "cpu")
 		n, err := strconv.ParseUint(digits, 10, 16)
 		if !ok || err != nil {
 			continue
 		}
-		path := in.path("per_cpu", f.Name(), "trace_pipe_raw")
+		path := in.Path("per_cpu", f.Name(), "trace_pipe_raw")
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err != nil {
-			b.close()
+			b.Close()
 			return nil, fmt.Errorf("tracefs: opening %s: %w", path, err)
 		}
 		b.cpus = append(b.cpus, cpuBuffer{uint16(n), fd})
 	}
 	if len(b.cpus) == 0 || len(b.cpus) > maxCPUs {
-		b.close()
-		return nil, fmt.Errorf("tracefs: %d CPUs in %s", len(b.cpus), in.path("per_cpu"))
+		b.Close()
+		return nil, fmt.Errorf("tracefs: %d CPUs in %s", len(b.cpus), in.Path("per_cpu"))
 	}
 	slices.SortFunc(b.cpus, func(x, y cpuBuffer) int { return int(x.number) - int(y.number) })
 	return b, nil
 }
 
-func (b *buffers) close() {
+func (b *Buffers) Close() {
 	for _, c := range b.cpus {
 		unix.Close(c.fd)
 	}
@@ -65,9 +65,9 @@ func (b *buffers) close() {
 // pagesAtOnce bounds what is read of one CPU before the next has its turn.
 const pagesAtOnce = 256
 
-// drain calls f for what is in the buffers, CPU by CPU; each CPU's events are in the order of their times. reached is the time
+// Drain calls f for what is in the buffers, CPU by CPU; each CPU's events are in the order of their times. reached is the time
 // up to which everything was handed over: now, or less where there is more to be read.
-func (b *buffers) drain(now uint64, f func(cpu uint16, time uint64, data []byte)) (reached uint64, err error) {
+func (b *Buffers) Drain(now uint64, f func(cpu uint16, time uint64, data []byte)) (reached uint64, err error) {
 	reached = now
 	for _, c := range b.cpus {
 		var last uint64
@@ -86,7 +86,7 @@ func (b *buffers) drain(now uint64, f func(cpu uint16, time uint64, data []byte)
 			if err != nil {
 				return 0, fmt.Errorf("reading the trace buffer of CPU %d: %w", c.number, err)
 			}
-			if err := b.sub.events(b.page[:n], func(time uint64, data []byte) {
+			if err := b.sub.Events(b.page[:n], func(time uint64, data []byte) {
 				last = time
 				f(c.number, time, data)
 			}); err != nil {
@@ -97,10 +97,10 @@ func (b *buffers) drain(now uint64, f func(cpu uint16, time uint64, data []byte)
 	return reached, nil
 }
 
-// lost is how many events found no room.
-func (b *buffers) lost() (n uint64, err error) {
+// Lost is how many events found no room.
+func (b *Buffers) Lost() (n uint64, err error) {
 	for _, c := range b.cpus {
-		path := b.in.path("per_cpu", "cpu"+strconv.Itoa(int(c.number)), "stats")
+		path := b.in.Path("per_cpu", "cpu"+strconv.Itoa(int(c.number)), "stats")
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return n, fmt.Errorf("tracefs: %w", err)
@@ -124,8 +124,8 @@ func lostOf(stats string) (n uint64) {
 	return n
 }
 
-// missedRuns is how often a probe of the group was hit and could not note it: too many calls were under way at once.
-func missedRuns(dir string, names []string) (n uint64, err error) {
+// MissedRuns is how often a probe of the group was hit and could not note it: too many calls were under way at once.
+func MissedRuns(dir string, names []string) (n uint64, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, "kprobe_profile"))
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil // no kprobes here

@@ -1,4 +1,4 @@
-package dynevent
+package tracefs
 
 import (
 	"encoding/binary"
@@ -15,11 +15,11 @@ const headerPage = "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n" +
 	"\tfield: int overwrite;\toffset:8;\tsize:1;\tsigned:1;\n" +
 	"\tfield: char data;\toffset:16;\tsize:4080;\tsigned:0;\n"
 
-var testSub = subBuffer{stamp: 0, commit: 8, commitSize: 8, data: 16, size: 4096}
+var testSub = SubBuffer{stamp: 0, commit: 8, commitSize: 8, data: 16, size: 4096}
 
 func TestParseHeaderPage(t *testing.T) {
-	got, err := parseHeaderPage(headerPage)
-	if diff := cmp.Diff(testSub, got, cmp.AllowUnexported(subBuffer{})); diff != "" || err != nil {
+	got, err := ParseHeaderPage(headerPage)
+	if diff := cmp.Diff(testSub, got, cmp.AllowUnexported(SubBuffer{})); diff != "" || err != nil {
 		t.Error(err, diff)
 	}
 	for _, text := range []string{
@@ -30,7 +30,7 @@ func TestParseHeaderPage(t *testing.T) {
 		"\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n\tfield: char data;\toffset:4;\tsize:4080;\tsigned:0;\n",
 		"\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n\tfield: char data;\toffset:16;\tsize:99999999;\tsigned:0;\n",
 	} {
-		if got, err := parseHeaderPage(text); err == nil {
+		if got, err := ParseHeaderPage(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
 		}
 	}
@@ -81,7 +81,7 @@ func TestEvents(t *testing.T) {
 	for _, c := range pages {
 		t.Run(c.name, func(t *testing.T) {
 			var got []string
-			err := testSub.events(c.page, func(time uint64, data []byte) {
+			err := testSub.Events(c.page, func(time uint64, data []byte) {
 				var words []uint32
 				for len(data) > 0 {
 					words, data = append(words, binary.NativeEndian.Uint32(data)), data[4:]
@@ -102,16 +102,10 @@ func FuzzEvents(f *testing.F) {
 	for _, c := range pages {
 		f.Add(c.page)
 	}
-	l := &layout{part: partEnter, task: field{4, 4, true}, dirfd: field{8, 4, true}, flags: field{12, 8, false}, comm: field{at: 20, size: 4}, path: 24}
 	f.Fuzz(func(t *testing.T, page []byte) {
 		bytes := 0
-		testSub.events(page, func(_ uint64, data []byte) {
+		testSub.Events(page, func(_ uint64, data []byte) {
 			bytes += len(data)
-			var e event
-			l.decode(&e, data)
-			if len(e.path) > len(data) {
-				t.Errorf("a path of %d bytes in %d", len(e.path), len(data))
-			}
 		})
 		if bytes > len(page) {
 			t.Errorf("%d bytes of events in %d", bytes, len(page))
@@ -134,15 +128,15 @@ func TestEventsOf(t *testing.T) {
 		"e:sonde_open_0123456789abcdef/enter_0 syscalls.sys_enter_openat path=+0($filename):ustring\n" +
 		"p:sonde_open_0123456789abcdeff/x y\nsonde_open_0123456789abcdef/x\n\n:\n"
 	want := []string{"sonde_open_0123456789abcdef/exit_0", "sonde_open_0123456789abcdef/enter_0"}
-	if got := eventsOf(list, "sonde_open_0123456789abcdef"); !slices.Equal(got, want) {
+	if got := EventsOf(list, "sonde_open_0123456789abcdef"); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 }
 
-// What is taken away is only ever what newName named: the process that does it takes its orders from its arguments.
+// What is taken away is only ever what NewName named: the process that does it takes its orders from its arguments.
 func TestNames(t *testing.T) {
-	a, err1 := newName()
-	b, err2 := newName()
+	a, err1 := NewName("open")
+	b, err2 := NewName("open")
 	if err1 != nil || err2 != nil || !validName(a) || !validName(b) || a == b {
 		t.Errorf("%q, %q, %v, %v", a, b, err1, err2)
 	}

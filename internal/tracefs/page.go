@@ -1,4 +1,4 @@
-package dynevent
+package tracefs
 
 import (
 	"encoding/binary"
@@ -9,8 +9,8 @@ import (
 	"sonde/internal/kernel"
 )
 
-// subBuffer is how the trace buffer's pages begin: what the file events/header_page says.
-type subBuffer struct {
+// SubBuffer is how the trace buffer's pages begin: what the file events/header_page says.
+type SubBuffer struct {
 	stamp      int // where the time of the first event is, 8 bytes
 	commit     int // where the number of bytes that are in use is
 	commitSize int // 4 or 8
@@ -23,8 +23,8 @@ const missedBits = 3 << 30
 
 const maxSubBuffer = 1 << 20
 
-// parseHeaderPage reads the file header_page, which is written like the fields of an event's format.
-func parseHeaderPage(text string) (s subBuffer, err error) {
+// ParseHeaderPage reads the file header_page, which is written like the fields of an event's format.
+func ParseHeaderPage(text string) (s SubBuffer, err error) {
 	f, err := kernel.ParseFormat("ftrace", "name: header_page\n"+text)
 	if err != nil {
 		return s, err
@@ -68,8 +68,8 @@ const (
 
 var errPage = errors.New("page of the trace buffer does not hold together")
 
-// events calls f for each event of a page, with its time. What it gives f lies in the page.
-func (s subBuffer) events(page []byte, f func(time uint64, data []byte)) error {
+// Events calls f for each event of a page, with its time. What it gives f lies in the page.
+func (s SubBuffer) Events(page []byte, f func(time uint64, data []byte)) error {
 	if len(page) < s.data {
 		return fmt.Errorf("%w: %d bytes", errPage, len(page))
 	}
