@@ -1,0 +1,103 @@
+package malloc
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"sonde/internal/prog"
+)
+
+// The numbers of records: malloc.h.
+const (
+	recordTreeEnded = 0
+	recordStack     = 1
+	recordFork      = 2
+	recordExec      = 3
+	recordExit      = 4
+)
+
+// How the kernel's walk of a stack ended: malloc.h, END_*.
+const (
+	endRoot = iota
+	endBroken
+	endFull
+)
+
+const (
+	maxFrames  = 128
+	stackHead  = 8 + 4*6 + 16 // of a stack's record, behind the common header
+	entered    = 4            // frames before those of the kernel's walk
+	taskLength = 8 + 16
+)
+
+// stackKey is the key of the tables.
+type stackKey struct {
+	hash uint64
+	pid  uint32
+}
+
+// rawStack is what a record tells of a stack.
+type rawStack struct {
+	key    stackKey
+	tid    uint32
+	comm   string
+	frames []uint64 // the innermost first
+	end    uint32
+}
+
+var errStack = errors.New("a record of a stack that is none: a bug of sonde")
+
+func decodeStack(rec prog.Record) (s rawStack, err error) {
+	b := rec.Body
+	if len(b) < stackHead {
+		return s, fmt.Errorf("%w: %d bytes", errStack, len(b))
+	}
+	word := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
+	s.key = stackKey{binary.LittleEndian.Uint64(b), word(8)}
+	s.tid = word(12)
+	count, sound, passed := int(word(16)), int(word(20)), int(word(24))
+	s.end = word(28)
+	s.comm = comm(b[32:48])
+	if count < entered || count > maxFrames || len(b) < stackHead+8*count || passed < 1 || passed >= entered {
+		return s, fmt.Errorf("%w: %d frames, %d of them passed, in %d bytes", errStack, count, passed, len(b))
+	}
+	frame := func(i int) uint64 { return binary.LittleEndian.Uint64(b[stackHead+8*i:]) }
+	for i := range 1 + passed {
+		s.frames = append(s.frames, frame(i))
+	}
+	caller, rest := frame(1), entered
+	// Some kernels know that they are at the entry of a function, and put the caller there themselves.
+	if rest < count && frame(rest) == caller {
+		rest++
+	}
+	for i := rest; i < count && i-rest < sound; i++ {
+		s.frames = append(s.frames, frame(i))
+	}
+	if s.end == endRoot && count-rest < sound {
+		s.end = endFull
+	}
+	return s, nil
+}
+
+func comm(b []byte) string {
+	text, _, _ := bytes.Cut(b, []byte{0})
+	return strings.Clone(string(text))
+}
+
+// task is a record of a process that begins, executes a program, or ends.
+type task struct {
+	pid, parent uint32
+	comm        string
+}
+
+func decodeTask(rec prog.Record) (t task, err error) {
+	if len(rec.Body) < taskLength {
+		return t, fmt.Errorf("a record of a process of %d bytes: a bug of sonde", len(rec.Body))
+	}
+	t.pid, t.parent = binary.LittleEndian.Uint32(rec.Body), binary.LittleEndian.Uint32(rec.Body[4:])
+	t.comm = comm(rec.Body[8:24])
+	return t, nil
+}

@@ -1,0 +1,163 @@
+package malloc
+
+import (
+	"time"
+
+	"sonde/internal/print"
+	"sonde/internal/profile"
+	"sonde/internal/prog"
+	"sonde/internal/stream"
+)
+
+// World is what the tracer asks, and tells, of processes. All of it is done while the process probably still lives.
+type World interface {
+	// Frames names an address: the function, and before it those that the compiler put into it there. caller says that the
+	// address is one to return to, behind the call.
+	Frames(pid uint32, addr uint64, caller bool) []profile.Frame
+	// Began, Executed and Ended tell of processes of the target.
+	Began(pid, parent uint32)
+	Executed(pid uint32)
+	Ended(pid uint32)
+}
+
+// Show says what is shown, and where.
+type Show struct {
+	Sink      print.Sink
+	World     World
+	Maps      *stream.Maps
+	Comm      func(comm []byte) bool // nil: all
+	Mono2Wall int64                  // nanoseconds from CLOCK_MONOTONIC to the Unix epoch
+	Top       int                    // only so many stacks; 0: all
+	Every     time.Duration          // what came in that time is shown each time; 0: at the end only
+	Options   Options
+	// Ascending has the largest stack last.
+	Ascending bool
+}
+
+// stack is one that was told of.
+type stack struct {
+	pid    uint32
+	comm   string
+	frames []profile.Frame // the innermost first
+	end    profile.End
+	seen   amount // what was shown of it, with Every
+}
+
+// amount is what is counted of a stack.
+type amount struct{ bytes, calls uint64 }
+
+// Tracer keeps the stacks and shows what was counted for them. It belongs to one goroutine.
+type Tracer struct {
+	show    Show
+	stacks  map[stackKey]*stack
+	comms   map[uint32]string // of processes, the newest
+	began   uint64            // CLOCK_MONOTONIC
+	next    uint64            // when to show next, with Every
+	now     uint64
+	shown   uint64
+	ended   bool
+	table   stream.Table
+	live    stream.Table
+	execs   map[uint32]uint64 // when a process last put another program in its place
+	unnamed uint64            // stacks in the table that were not told of
+	mixed   uint64            // stacks whose CPUs do not agree
+	ran     bool              // the whole was shown
+	last    *profile.Profile
+	rows    *rowMaker
+	before  [withoutReasons]amount
+}
+
+// NewTracer makes a Tracer.
+func NewTracer(show Show) *Tracer {
+	now, _ := stream.Now()
+	t := &Tracer{
+		show: show, stacks: map[stackKey]*stack{}, comms: map[uint32]string{}, execs: map[uint32]uint64{}, began: now,
+		rows: newRowMaker(),
+	}
+	if show.Every > 0 {
+		t.next = now + uint64(show.Every)
+	}
+	return t
+}
+
+// Record takes a record.
+func (t *Tracer) Record(rec prog.Record) error {
+	switch rec.Type {
+	case recordTreeEnded:
+		t.ended = true
+	case recordStack:
+		s, err := decodeStack(rec)
+		if err != nil {
+			return err
+		}
+		t.learn(s)
+	case recordFork, recordExec, recordExit:
+		task, err := decodeTask(rec)
+		if err != nil {
+			return err
+		}
+		switch rec.Type {
+		case recordFork:
+			t.show.World.Began(task.pid, task.parent)
+		case recordExec:
+			t.execs[task.pid] = rec.Time
+			t.comms[task.pid] = task.comm
+			t.show.World.Executed(task.pid)
+		default:
+			t.show.World.Ended(task.pid)
+		}
+	}
+	return nil
+}
+
+// maxStacks bounds how many stacks are kept; the table in the kernel is smaller.
+const maxStacks = 1 << 22
+
+func (t *Tracer) learn(raw rawStack) {
+	if t.stacks[raw.key] != nil || len(t.stacks) >= maxStacks {
+		return
+	}
+	s := &stack{pid: raw.key.pid, comm: raw.comm}
+	pid := raw.key.pid
+	for i, addr := range raw.frames {
+		s.frames = append(s.frames, t.show.World.Frames(pid, addr, i > 0)...)
+	}
+	s.frames, s.end = judge(s.frames, raw.end)
+	t.stacks[raw.key] = s
+	t.comms[pid] = raw.comm
+}
+
+// Release is told the time, again and again.
+func (t *Tracer) Release(now uint64) error {
+	if t.show.Every == 0 {
+		return nil
+	}
+	clock, err := stream.Now()
+	if err != nil || clock < t.next {
+		return err
+	}
+	for t.next <= clock {
+		t.next += uint64(t.show.Every)
+	}
+	return t.report(true)
+}
+
+// Holds says whether Release wants to be called though nothing comes.
+func (t *Tracer) Holds() bool { return t.show.Every > 0 }
+
+// TreeEnded says whether the last process of the followed tree has ended.
+func (t *Tracer) TreeEnded() bool { return t.ended }
+
+// Finish shows what there is to show at the end.
+func (t *Tracer) Finish() error {
+	if t.show.Every > 0 {
+		return t.report(true)
+	}
+	return t.report(false)
+}
+
+// Events counts the stacks that were shown.
+func (t *Tracer) Events() uint64 { return t.shown }
+
+// Profile is all that was counted, for files.
+func (t *Tracer) Profile() (*profile.Profile, error) { return t.profile() }
