@@ -17,6 +17,7 @@ const (
 	recordFork      = 2
 	recordExec      = 3
 	recordExit      = 4
+	recordFiles     = 5
 )
 
 // How the kernel's walk of a stack ended: malloc.h, END_*.
@@ -28,7 +29,7 @@ const (
 
 const (
 	maxFrames  = 128
-	stackHead  = 8 + 4*6 + 16 // of a stack's record, behind the common header
+	stackHead  = 8 + 4*8 + 16 // of a stack's record, behind the common header
 	entered    = 4            // frames before those of the kernel's walk
 	taskLength = 8 + 16
 )
@@ -45,7 +46,9 @@ type rawStack struct {
 	tid    uint32
 	comm   string
 	frames []uint64 // the innermost first
+	walked []uint64 // as the kernel's walk found them
 	end    uint32
+	number int // of the function
 }
 
 var errStack = errors.New("a record of a stack that is none: a bug of sonde")
@@ -60,13 +63,18 @@ func decodeStack(rec prog.Record) (s rawStack, err error) {
 	s.tid = word(12)
 	count, sound, passed := int(word(16)), int(word(20)), int(word(24))
 	s.end = word(28)
-	s.comm = comm(b[32:48])
+	s.number = int(word(32))
+	s.comm = comm(b[40:56])
 	if count < entered || count > maxFrames || len(b) < stackHead+8*count || passed < 1 || passed >= entered {
 		return s, fmt.Errorf("%w: %d frames, %d of them passed, in %d bytes", errStack, count, passed, len(b))
 	}
 	frame := func(i int) uint64 { return binary.LittleEndian.Uint64(b[stackHead+8*i:]) }
 	for i := range 1 + passed {
 		s.frames = append(s.frames, frame(i))
+	}
+	s.walked = append(s.walked, frame(0))
+	for i := entered; i < count; i++ {
+		s.walked = append(s.walked, frame(i))
 	}
 	caller, rest := frame(1), entered
 	// Some kernels know that they are at the entry of a function, and put the caller there themselves.
@@ -100,4 +108,36 @@ func decodeTask(rec prog.Record) (t task, err error) {
 	t.pid, t.parent = binary.LittleEndian.Uint32(rec.Body), binary.LittleEndian.Uint32(rec.Body[4:])
 	t.comm = comm(rec.Body[8:24])
 	return t, nil
+}
+
+// Place is an address with the file that it lies in, which is known by its build ID.
+type Place struct {
+	ID     [20]byte
+	Offset uint64 // in the file
+}
+
+const (
+	filesHead    = 8
+	fileSize     = 32
+	buildIDValid = 1
+)
+
+// decodeFiles reads in which files the addresses of a stack lie, in the order of the kernel's walk; nil is an address of which
+// that is not known.
+func decodeFiles(rec prog.Record) (pid uint32, places []*Place, err error) {
+	b := rec.Body
+	if len(b) < filesHead {
+		return 0, nil, fmt.Errorf("a record of files of %d bytes: a bug of sonde", len(b))
+	}
+	pid = binary.LittleEndian.Uint32(b)
+	count := int(binary.LittleEndian.Uint32(b[4:]))
+	for b = b[filesHead:]; len(b) >= fileSize && len(places) < count; b = b[fileSize:] {
+		var p *Place
+		if binary.LittleEndian.Uint32(b) == buildIDValid {
+			p = &Place{Offset: binary.LittleEndian.Uint64(b[24:])}
+			copy(p.ID[:], b[4:24])
+		}
+		places = append(places, p)
+	}
+	return pid, places, nil
 }

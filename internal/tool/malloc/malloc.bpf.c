@@ -22,6 +22,7 @@
 
 #define BPF_MAP_TYPE_PERCPU_HASH 5
 #define BPF_F_USER_STACK (1ULL << 8)
+#define BPF_F_USER_BUILD_ID (1ULL << 11)
 #define BPF_RB_FORCE_WAKEUP 2
 #define BPF_EXIST 2
 
@@ -163,48 +164,46 @@ static __always_inline __u64 return_address(struct regs *ctx)
 #endif
 }
 
-/* How much is asked for; 0: nothing that counts. */
+/*
+ * How much is asked for; 0: nothing that counts. The registers are read before it is known which of them matter: the
+ * compiler would compute where in the context to read, which the verifier refuses.
+ */
 static __always_inline __u64 requested(struct regs *ctx, struct function *f)
 {
-	__u64 n, each;
+	__u64 a0 = *(volatile __u64 *)&ARG0(ctx), a1 = *(volatile __u64 *)&ARG1(ctx);
+	__u64 a2 = *(volatile __u64 *)&ARG2(ctx), a3 = *(volatile __u64 *)&ARG3(ctx);
+	__u64 go = *(volatile __u64 *)&RESULT(ctx), most;
 
 	switch (f->size) {
 	case SIZE_ARG0:
-		return ARG0(ctx);
+		return a0;
 	case SIZE_ARG1:
-		return ARG1(ctx);
+		return a1;
 	case SIZE_ARG2:
-		return ARG2(ctx);
+		return a2;
 	case SIZE_PRODUCT01:
-		n = ARG0(ctx);
-		each = ARG1(ctx);
 		break;
 	case SIZE_PRODUCT12:
-		n = ARG1(ctx);
-		each = ARG2(ctx);
+		a0 = a1;
+		a1 = a2;
 		break;
 	case SIZE_MMAP:
 		/* Of files, and room that is only set aside, is no memory. */
-		if (!(ARG2(ctx) & PROT_WRITE) || !(ARG3(ctx) & MAP_ANONYMOUS))
+		if (!(a2 & PROT_WRITE) || !(a3 & MAP_ANONYMOUS))
 			return 0;
-		return ARG1(ctx);
-	case SIZE_GO:
-#if defined(__TARGET_ARCH_x86)
-		return ctx->ax;
-#else
-		return ctx->x[0];
-#endif
+		return a1;
+	case SIZE_GO: /* its first argument is in the register of results */
+		return go;
 	default:
 		return 0;
 	}
-	if ((n | each) >> 32 && each) {
-		__u64 most = ~0ULL / each;
-
+	if ((a0 | a1) >> 32 && a1) {
+		most = ~0ULL / a1;
 		barrier_var(most); /* clang would multiply in 128 bits, which it cannot */
-		if (n > most)
+		if (a0 > most)
 			return 0; /* it will be refused */
 	}
-	return n * each;
+	return a0 * a1;
 }
 
 /* A call that another of these functions makes: it was counted there. */
@@ -358,14 +357,40 @@ SHARED void judge(struct stack_record *r, __u64 fp)
 	r->end = END_FULL;
 }
 
+/*
+ * Tells in which files the addresses of a stack lie: the process may have ended before its memory map is read. Without it
+ * there would be no names, then; so it is not counted if it finds no room.
+ */
+SHARED void tell_files(struct regs *ctx, struct files_record *r, __u32 tgid)
+{
+	long bytes = bpf_get_stack((void *)ctx, r->files, sizeof(r->files), BPF_F_USER_STACK | BPF_F_USER_BUILD_ID);
+	__u64 size;
+
+	if (bytes <= 0)
+		return;
+	r->h.type = RECORD_FILES;
+	r->h.cpu = 0;
+	r->h.seq = 0;
+	r->h.time = 0;
+	r->tgid = tgid;
+	r->count = (__u64)bytes / sizeof(struct build_id);
+	size = sizeof(*r) - sizeof(r->files) + bytes;
+	r->h.size = size;
+	barrier_var(size);
+	if (size > sizeof(*r))
+		size = sizeof(*r);
+	bpf_ringbuf_output(&records, r, size, 0);
+}
+
 /* Tells of a stack that is new, and makes a place for it. */
-SHARED struct total *introduce(struct scratch *s, struct stack_key *key, __u64 check, __u64 size, __u64 fp)
+SHARED struct total *introduce(struct regs *ctx, struct scratch *s, struct stack_key *key, __u64 check, __u64 size)
 {
 	struct total fresh = {}, *t;
 	struct stack_record *r = &s->r;
 	__u64 bytes;
 
-	judge(r, fp);
+	tell_files(ctx, &s->files, key->tgid);
+	judge(r, FP(ctx));
 	r->h.type = RECORD_STACK;
 	r->h.cpu = bpf_get_smp_processor_id();
 	r->h.seq = 0;
@@ -401,7 +426,7 @@ SHARED void keep_base(struct function *f, __u64 ip, __u32 tgid)
 }
 
 /* Adds a request to the total of the stack that asks. False: it could not be put down to a stack. */
-static __always_inline bool add(struct regs *ctx, struct function *f, __u64 back, __u64 size, struct stack_key *key)
+static __always_inline bool add(struct regs *ctx, struct function *f, __u32 index, __u64 back, __u64 size, struct stack_key *key)
 {
 	__u64 hash = hash_seed, check = 0;
 	struct stack_record *r;
@@ -428,6 +453,8 @@ static __always_inline bool add(struct regs *ctx, struct function *f, __u64 back
 	r->frames[3] = r->passed > 2 ? r->frames[3] : 0;
 	n += 4;
 	r->count = n;
+	r->function = index;
+	r->pad = 0;
 	for (i = 0; i < FRAMES + 1; i++) {
 		if (i >= n)
 			break;
@@ -442,7 +469,7 @@ static __always_inline bool add(struct regs *ctx, struct function *f, __u64 back
 	t = bpf_map_lookup_elem(&totals, key);
 	if (!t) {
 		keep_base(f, IP(ctx), key->tgid);
-		t = introduce(s, key, check, size, FP(ctx));
+		t = introduce(ctx, s, key, check, size);
 	}
 	give_back(s);
 	if (!t)
@@ -529,7 +556,7 @@ static __always_inline int enter(struct regs *ctx, __u32 index)
 	if (f->size == SIZE_MMAP && mapped_by_allocator(f->object, back - (IP(ctx) - f->address), id >> 32, back))
 		return 0;
 	if (chosen)
-		chosen = add(ctx, f, back, size, &n.block.stack);
+		chosen = add(ctx, f, index, back, size, &n.block.stack);
 	if (!(f->flags & FN_PAIR))
 		return 0;
 	n.sp = SP(ctx);

@@ -111,6 +111,7 @@ struct base_key {
 #define RECORD_FORK 2
 #define RECORD_EXEC 3
 #define RECORD_EXIT 4
+#define RECORD_FILES 5
 
 /* How a stack ended. */
 #define END_ROOT 0     /* the frame pointer, or the address to return to, was 0 */
@@ -125,8 +126,25 @@ struct stack_record {
 	__u32 sound;  /* of them led from one to the next */
 	__u32 passed; /* how many of the first came by passages */
 	__u32 end;    /* END_... */
+	__u32 function; /* its number */
+	__u32 pad;
 	char comm[16];
 	__u64 frames[FRAMES + 1];
+};
+
+/* As the kernel has it: the file that an address lies in, and where. */
+struct build_id {
+	__s32 status; /* 1: the rest is known */
+	unsigned char id[20];
+	__u64 offset;
+};
+
+/* The files that the addresses of a stack lie in. It comes before the stack. */
+struct files_record {
+	struct record_header h;
+	__u32 tgid;
+	__u32 count;
+	struct build_id files[FRAMES];
 };
 
 struct task_record {
@@ -138,6 +156,7 @@ struct task_record {
 struct scratch {
 	__u64 busy;
 	struct stack_record r;
+	struct files_record files;
 };
 
 #endif

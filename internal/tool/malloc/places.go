@@ -15,6 +15,18 @@ type Places struct {
 	objects   map[*allocator.Object]int // their numbers
 	numbers   map[*allocator.Object][]int
 	functions int
+	names     []Function
+}
+
+// Function is a function that is probed, by its number.
+type Function struct{ Name, File string }
+
+// Function returns the function with that number.
+func (p *Places) Function(number int) Function {
+	if number < 0 || number >= len(p.names) {
+		return Function{}
+	}
+	return p.names[number]
 }
 
 // NewPlaces returns Places for programs with those options.
@@ -61,6 +73,7 @@ func (p *Places) Add(o *allocator.Object) ([]prog.MapFill, error) {
 		}
 		fill = append(fill, prog.MapFill{Map: bpfMapFunctions, Key: uint32(p.functions), Value: b})
 		numbers = append(numbers, p.functions)
+		p.names = append(p.names, Function{f.Name, o.Shown})
 		p.functions++
 	}
 	p.objects[o], p.numbers[o] = number, numbers

@@ -14,6 +14,11 @@ type World interface {
 	// Frames names an address: the function, and before it those that the compiler put into it there. caller says that the
 	// address is one to return to, behind the call.
 	Frames(pid uint32, addr uint64, caller bool) []profile.Frame
+	// Function names a function that is probed, by its number.
+	Function(number int) profile.Frame
+	// Observe takes note of what a process has mapped. Lies is for one that has ended before: an address lies in a file.
+	Observe(pid uint32)
+	Lies(pid uint32, addr uint64, in Place)
 	// Began, Executed and Ended tell of processes of the target.
 	Began(pid, parent uint32)
 	Executed(pid uint32)
@@ -61,10 +66,11 @@ type Tracer struct {
 	execs   map[uint32]uint64 // when a process last put another program in its place
 	unnamed uint64            // stacks in the table that were not told of
 	mixed   uint64            // stacks whose CPUs do not agree
-	ran     bool              // the whole was shown
-	last    *profile.Profile
 	rows    *rowMaker
-	before  [withoutReasons]amount
+
+	// In which files the addresses lie of the stack that is told next.
+	places   []*Place
+	placesOf uint32
 }
 
 // NewTracer makes a Tracer.
@@ -91,6 +97,13 @@ func (t *Tracer) Record(rec prog.Record) error {
 			return err
 		}
 		t.learn(s)
+	case recordFiles:
+		pid, places, err := decodeFiles(rec)
+		if err != nil {
+			return err
+		}
+		t.show.World.Observe(pid)
+		t.places, t.placesOf = places, pid
 	case recordFork, recordExec, recordExit:
 		task, err := decodeTask(rec)
 		if err != nil {
@@ -119,8 +132,21 @@ func (t *Tracer) learn(raw rawStack) {
 	}
 	s := &stack{pid: raw.key.pid, comm: raw.comm}
 	pid := raw.key.pid
+	if pid == t.placesOf && len(t.places) == len(raw.walked) {
+		for i, p := range t.places {
+			if p != nil {
+				t.show.World.Lies(pid, raw.walked[i], *p)
+			}
+		}
+	}
 	for i, addr := range raw.frames {
-		s.frames = append(s.frames, t.show.World.Frames(pid, addr, i > 0)...)
+		if i > 0 {
+			s.frames = append(s.frames, t.show.World.Frames(pid, addr, true)...)
+			continue
+		}
+		f := t.show.World.Function(raw.number)
+		f.Address = addr
+		s.frames = append(s.frames, f)
 	}
 	s.frames, s.end = judge(s.frames, raw.end)
 	t.stacks[raw.key] = s

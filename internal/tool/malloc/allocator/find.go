@@ -20,6 +20,7 @@ import (
 // are read once. It is for one goroutine.
 type Finder struct {
 	known map[key]*entry
+	fresh []*entry // that New has not told of
 }
 
 type key struct{ device, inode uint64 }
@@ -43,6 +44,15 @@ func (f *Finder) Close() {
 	for _, e := range f.known {
 		e.file.Close()
 	}
+}
+
+// New calls visit for each file that was looked at since it was called last, with a path that leads to it and the one that a process
+// knows it by.
+func (f *Finder) New(visit func(path, shown string)) {
+	for _, e := range f.fresh {
+		visit(e.file.Path, e.shown)
+	}
+	f.fresh = nil
 }
 
 // ErrNone says that a process, or program, has no allocator that is known by its symbols.
@@ -140,6 +150,7 @@ func (f *Finder) take(file *symbol.Object, path string) *entry {
 	e := &entry{file: file, shown: path, roles: map[role]*Object{}}
 	e.found, _ = inspect(file, path) // what was read before an error holds
 	f.known[k] = e
+	f.fresh = append(f.fresh, e)
 	return e
 }
 

@@ -52,6 +52,8 @@ func inspect(file *symbol.Object, name string) (f found, err error) {
 	base := filepath.Base(name)
 	if strings.Contains(base, "musl") {
 		f.family = "musl"
+	} else if strings.HasPrefix(base, "ld-") || strings.HasPrefix(base, "ld.") {
+		return f, nil // old loaders have a malloc for themselves
 	}
 	f.symbols, err = file.Functions(func(raw []byte) bool {
 		name := string(raw)

@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"sonde/internal/attach"
+	"sonde/internal/kernel"
+	"sonde/internal/print"
+	"sonde/internal/profile"
+	"sonde/internal/prog"
+	"sonde/internal/stream"
+	"sonde/internal/target"
+	"sonde/internal/tool/malloc"
+)
+
+// mallocRun is one run of sonde malloc.
+type mallocRun struct {
+	*run
+	flags *mallocFlags
+	opt   malloc.Options
+	every time.Duration
+	world *mallocWorld
+}
+
+func (m *mallocRun) start() (err error) {
+	trials := attach.Trials()
+	m.opt.Cookie = trials.Has(kernel.AttachCookie)
+	m.opt.Multi = m.opt.Cookie && trials.Has(kernel.UprobeMulti) && attach.UprobeMultiForProcess()
+	if m.target, err = m.flags.target.Resolve(); err != nil {
+		return asUsage(err)
+	}
+	m.opt.Filter = !m.single()
+	if m.spec, err = malloc.Spec(m.opt); err != nil {
+		return err
+	}
+	if m.flags.ebpf {
+		return attach.WriteDisassembly(m.io.out, m.spec)
+	}
+	m.spec.Uncosted = !m.flags.verbose
+	m.treeLive, m.treeSeeded = malloc.TreeLive, malloc.TreeSeeded
+	m.world = newMallocWorld(m)
+	defer m.world.close()
+	m.hooks.attached = m.world.attachFirst
+	m.hooks.followed = m.world.attachTree
+	m.hooks.sink = m.textSink
+	if m.single() && !m.target.FollowsTree() {
+		m.hooks.beside = m.untilEnded
+	}
+	m.stop = func() error { return errors.Join(m.world.detach(), m.session.Detach()) }
+	return m.trace(func(s print.Sink, mono2wall int64) tracer {
+		if !m.showsStacks() {
+			s = noRows{s}
+		}
+		t := malloc.NewTracer(malloc.Show{
+			Sink: s, World: m.world, Maps: stream.NewMaps(m.session.Map), Comm: m.comm(), Mono2Wall: mono2wall,
+			Top: m.flags.top, Every: m.every, Options: m.opt, Ascending: !m.out.json,
+		})
+		return &mallocTracer{Tracer: t, run: m}
+	})
+}
+
+// single says whether the target is made of single processes: then the probes are in those only, and no other process of the
+// host pays for them.
+func (m *mallocRun) single() bool {
+	return len(m.target.PIDs()) > 0 || m.target.FollowsTree()
+}
+
+func (m *mallocRun) comm() func([]byte) bool {
+	if m.flags.target.Comm == "" {
+		return nil
+	}
+	return m.target.MatchComm
+}
+
+// showsStacks says whether stacks are shown one by one, and not only in files.
+func (m *mallocRun) showsStacks() bool {
+	x := m.flags
+	return !x.folded && (x.flame == "" && x.pprof == "" || m.out.file != "" || m.out.json || x.top > 0 || m.every > 0)
+}
+
+func (m *mallocRun) textSink(out *print.Output) print.Sink {
+	return malloc.NewText(out, m.flags.classic)
+}
+
+// untilEnded waits until the processes of -p have ended: nothing more will come.
+func (m *mallocRun) untilEnded(ctx context.Context) {
+	tick := time.NewTicker(treeTick)
+	defer tick.Stop()
+	for slices.ContainsFunc(m.target.PIDs(), target.Alive) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// noRows shows nothing but the account.
+type noRows struct{ print.Sink }
+
+func (noRows) Row(*prog.Row) error { return nil }
+
+// mallocTracer adds to the tool's tracer the files that are written at the end.
+type mallocTracer struct {
+	*malloc.Tracer
+	run *mallocRun
+}
+
+func (t *mallocTracer) Finish() error {
+	if err := t.Tracer.Finish(); err != nil {
+		return err
+	}
+	x := t.run.flags
+	if !x.folded && x.flame == "" && x.pprof == "" {
+		return nil
+	}
+	p, err := t.Profile()
+	if err != nil {
+		return err
+	}
+	if x.folded {
+		if err := profile.WriteFolded(t.run.file, p); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		writeProfile("--flame", x.flame, p, profile.WriteFlame),
+		writeProfile("--pprof", x.pprof, p, profile.WritePprof),
+	)
+}
+
+// writeProfile writes a file in one of the forms of profiles.
+func writeProfile(flag, path string, p *profile.Profile, write func(io.Writer, *profile.Profile) error) error {
+	if path == "" {
+		return nil
+	}
+	var whole bytes.Buffer
+	if err := write(&whole, p); err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	out, err := print.OpenOutput(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	_, err = out.WriteNote(whole.Bytes())
+	if err := errors.Join(err, out.Close()); err != nil {
+		return fmt.Errorf("%s: writing %s: %w", flag, path, err)
+	}
+	return nil
+}

@@ -1,0 +1,324 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+
+	"sonde/internal/profile"
+	"sonde/internal/symbol"
+	"sonde/internal/target"
+	"sonde/internal/tool/malloc"
+	"sonde/internal/tool/malloc/allocator"
+)
+
+// mallocWorld puts the probes into processes, and names their addresses.
+type mallocWorld struct {
+	run       *mallocRun
+	finder    *allocator.Finder
+	places    *malloc.Places
+	processes *symbol.Processes
+	on        map[uint32]*probedProcess
+	everybody []io.Closer // probes that are for no single process
+	late      int         // descendants that ran before their probes were on
+	failed    int         // descendants that could not be probed
+	failure   error       // the first of those
+}
+
+// probedProcess is a process with its probes.
+type probedProcess struct {
+	awaited bool // it is COMMAND, and has not begun
+	objects []*allocator.Object
+	links   []io.Closer
+}
+
+func newMallocWorld(m *mallocRun) *mallocWorld {
+	return &mallocWorld{
+		run: m, finder: allocator.NewFinder(), places: malloc.NewPlaces(m.opt), processes: symbol.NewProcesses(),
+		on: map[uint32]*probedProcess{},
+	}
+}
+
+func (w *mallocWorld) close() {
+	_ = w.detach() // it was done, or the run failed: then that is the error
+	w.finder.Close()
+	w.processes.Close()
+}
+
+// detach takes all probes off.
+func (w *mallocWorld) detach() error {
+	var errs []error
+	for pid := range w.on {
+		errs = append(errs, w.take(pid))
+	}
+	for _, c := range w.everybody {
+		errs = append(errs, c.Close())
+	}
+	w.everybody = nil
+	return errors.Join(errs...)
+}
+
+func (w *mallocWorld) take(pid uint32) error {
+	p := w.on[pid]
+	delete(w.on, pid)
+	if p == nil {
+		return nil
+	}
+	var errs []error
+	for _, c := range p.links {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// attachFirst probes what there is before anything is counted: the processes of -p, COMMAND by the files that it will map; or,
+// where the target is made otherwise, the files of all processes that may be of it.
+func (w *mallocWorld) attachFirst() error {
+	m := w.run
+	if !m.single() {
+		return w.attachEverybody()
+	}
+	for _, pid := range m.target.PIDs() {
+		objects, err := w.finder.Process(int(pid))
+		if err != nil {
+			return w.explain(int(pid), err)
+		}
+		if err := w.processes.Observe(pid); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := w.probe(pid, objects); err != nil {
+			return w.explain(int(pid), err)
+		}
+		w.tell(fmt.Sprintf("process %d", pid), objects)
+	}
+	if m.command != nil {
+		pid := uint32(m.command.Pid())
+		objects, err := w.finder.Program(m.command.Path(), os.Environ())
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.command.Path(), err)
+		}
+		w.hold()
+		if err := w.probe(pid, objects); err != nil {
+			return err
+		}
+		w.on[pid].awaited = true
+		w.tell(m.command.Path(), objects)
+	}
+	return nil
+}
+
+// explain turns what kept a process from being probed into a sentence.
+func (w *mallocWorld) explain(pid int, err error) error {
+	if errors.Is(err, fs.ErrNotExist) || !target.Alive(uint32(pid)) {
+		return fmt.Errorf("process %d ended before it could be probed", pid)
+	}
+	return fmt.Errorf("process %d: %w", pid, err)
+}
+
+// tell says which allocator was taken.
+func (w *mallocWorld) tell(of string, objects []*allocator.Object) {
+	m := w.run
+	if m.flags.classic {
+		if pids := m.target.PIDs(); len(pids) > 0 {
+			_, _ = m.file.WriteNote(fmt.Appendf(nil, "Attaching to malloc in pid %d, Ctrl+C to quit.\n", pids[0]))
+			_ = m.file.Flush()
+		}
+		return
+	}
+	say(m.io.err, "%s: %s: %s", m.name, of, allocator.Describe(objects))
+	if m.flags.verbose {
+		for _, o := range objects {
+			for _, f := range o.Functions {
+				say(m.io.err, "%s: %s at %#x in %s", m.name, f.Name, f.Address, o.Shown)
+			}
+		}
+	}
+}
+
+// attachTree probes the processes that --tree found.
+func (w *mallocWorld) attachTree() error {
+	m := w.run
+	if !m.target.FollowsTree() {
+		return nil
+	}
+	pids, err := m.session.Keys32(target.MapTree)
+	if err != nil {
+		return err
+	}
+	slices.Sort(pids)
+	probed := 0
+	var failure error
+	for _, pid := range pids {
+		if m.command != nil && pid == uint32(m.command.Pid()) {
+			probed++
+			continue
+		}
+		objects, err := w.finder.Process(int(pid))
+		if err == nil {
+			err = w.probe(pid, objects)
+		}
+		switch {
+		case err == nil:
+			probed++
+			w.tell(fmt.Sprintf("process %d", pid), objects)
+		case failure == nil:
+			failure = w.explain(int(pid), err)
+		}
+	}
+	if probed == 0 && len(w.on) == 0 {
+		return failure
+	}
+	return nil
+}
+
+// attachEverybody probes the files of all processes that may be of the target.
+func (w *mallocWorld) attachEverybody() error {
+	m := w.run
+	pids, err := m.target.Running()
+	if err != nil {
+		return err
+	}
+	var all []*allocator.Object
+	for _, pid := range pids {
+		objects, err := w.finder.Process(int(pid))
+		if err != nil {
+			continue // it has ended, or has no allocator
+		}
+		for _, o := range objects {
+			if !slices.Contains(all, o) {
+				all = append(all, o)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return errors.New("no process of the target runs now whose allocator is known; start one first, or use -- COMMAND")
+	}
+	for _, o := range all {
+		links, err := w.attach(o, 0)
+		if err != nil {
+			return err
+		}
+		w.everybody = append(w.everybody, links)
+	}
+	w.tell(fmt.Sprintf("%d processes", len(pids)), all)
+	return nil
+}
+
+// probe puts the probes of files into a process, those that are not there yet.
+func (w *mallocWorld) probe(pid uint32, objects []*allocator.Object) error {
+	p := w.on[pid]
+	if p == nil {
+		p = &probedProcess{}
+		w.on[pid] = p
+	}
+	for _, o := range objects {
+		if slices.Contains(p.objects, o) {
+			continue
+		}
+		links, err := w.attach(o, int(pid))
+		if err != nil {
+			return err
+		}
+		p.objects = append(p.objects, o)
+		p.links = append(p.links, links)
+	}
+	return nil
+}
+
+func (w *mallocWorld) attach(o *allocator.Object, pid int) (io.Closer, error) {
+	fill, err := w.places.Add(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range fill {
+		if err := w.run.session.Put(f.Map, f.Key, f.Value); err != nil {
+			return nil, err
+		}
+	}
+	probes, err := w.places.Probes(o, pid)
+	if err != nil {
+		return nil, err
+	}
+	return w.run.session.AttachMore(probes)
+}
+
+// hold keeps the files that were found, so that addresses in them can be named by their build ID when the process that maps
+// them has ended.
+func (w *mallocWorld) hold() {
+	w.finder.New(func(path, shown string) { _ = w.processes.Hold(path, shown) })
+}
+
+// Began, Executed, Ended and Frames are malloc.World.
+
+// Began is told of a child: it has its parent's files.
+func (w *mallocWorld) Began(pid, parent uint32) {
+	var objects []*allocator.Object
+	if p := w.on[parent]; p != nil {
+		objects = p.objects
+	} else if found, err := w.finder.Process(int(pid)); err == nil {
+		objects = found
+	}
+	w.enter(pid, objects, nil)
+}
+
+// Executed is told of a process that runs another program now. Its libraries are not mapped yet.
+func (w *mallocWorld) Executed(pid uint32) {
+	_ = w.processes.Observe(pid)
+	if p := w.on[pid]; p != nil && p.awaited {
+		p.awaited = false
+		return // it is COMMAND
+	}
+	objects, err := w.finder.Executed(int(pid))
+	w.enter(pid, objects, err)
+}
+
+func (w *mallocWorld) enter(pid uint32, objects []*allocator.Object, err error) {
+	w.hold()
+	if err == nil {
+		err = w.probe(pid, objects)
+	}
+	_ = w.processes.Observe(pid) // what ended too soon has no names
+	switch {
+	case err == nil:
+		w.late++
+	case !target.Alive(pid):
+	default:
+		w.failed++
+		if w.failure == nil {
+			w.failure = fmt.Errorf("process %d: %w", pid, err)
+		}
+	}
+}
+
+func (w *mallocWorld) Ended(pid uint32) { _ = w.take(pid) }
+
+func (w *mallocWorld) Observe(pid uint32) { _ = w.processes.Observe(pid) }
+
+func (w *mallocWorld) Lies(pid uint32, addr uint64, in malloc.Place) {
+	w.processes.AssumeBuild(pid, addr, in.ID, in.Offset)
+}
+
+func (w *mallocWorld) Function(number int) profile.Frame {
+	f := w.places.Function(number)
+	shown := profile.Frame{Name: symbol.Demangle(f.Name), Module: f.File}
+	if shown.Name != f.Name {
+		shown.Mangled = f.Name
+	}
+	return shown
+}
+
+func (w *mallocWorld) Frames(pid uint32, addr uint64, caller bool) []profile.Frame {
+	at := addr
+	if caller {
+		at-- // the call, not what comes after it
+	}
+	f := w.processes.Lookup(pid, at)
+	shown := profile.Frame{Address: addr, Module: f.Module}
+	if f.Ok {
+		shown.Name, shown.Mangled, shown.Offset = f.Name, f.Mangled, f.Offset+addr-at
+	}
+	return []profile.Frame{shown}
+}
