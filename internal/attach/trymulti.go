@@ -23,7 +23,8 @@ func tryUprobeMultiProcess() error {
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	// Taking it off waits until no CPU can be in the program: some tens of milliseconds, which nobody has to wait for.
+	defer func() { go r.close() }()
 	exe, err := link.OpenExecutable(selfExe)
 	if err != nil {
 		return atStep("open this program's file", err)

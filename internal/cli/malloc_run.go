@@ -52,7 +52,7 @@ func (m *mallocRun) start() (err error) {
 	if m.single() && !m.target.FollowsTree() {
 		m.hooks.beside = m.untilEnded
 	}
-	m.stop = func() error { return errors.Join(m.world.detach(), m.session.Detach()) }
+	m.stop = func() error { return closeAtOnce([]io.Closer{closing(m.world.detach), closing(m.session.Detach)}) }
 	return m.trace(func(s print.Sink, mono2wall int64) tracer {
 		if !m.showsStacks() {
 			s = noRows{s}
@@ -64,6 +64,11 @@ func (m *mallocRun) start() (err error) {
 		return &mallocTracer{Tracer: t, run: m}
 	})
 }
+
+// closing is what closes something.
+type closing func() error
+
+func (c closing) Close() error { return c() }
 
 // single says whether the target is made of single processes: then the probes are in those only, and no other process of the
 // host pays for them.

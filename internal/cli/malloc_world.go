@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 
 	"sonde/internal/profile"
 	"sonde/internal/symbol"
@@ -48,17 +49,15 @@ func (w *mallocWorld) close() {
 	w.processes.Close()
 }
 
-// detach takes all probes off.
+// detach takes all probes off, at once: each waits until no CPU can be in its program.
 func (w *mallocWorld) detach() error {
-	var errs []error
-	for pid := range w.on {
-		errs = append(errs, w.take(pid))
-	}
-	for _, c := range w.everybody {
-		errs = append(errs, c.Close())
+	all := w.everybody
+	for _, p := range w.on {
+		all = append(all, p.links...)
 	}
 	w.everybody = nil
-	return errors.Join(errs...)
+	clear(w.on)
+	return closeAtOnce(all)
 }
 
 func (w *mallocWorld) take(pid uint32) error {
@@ -67,10 +66,16 @@ func (w *mallocWorld) take(pid uint32) error {
 	if p == nil {
 		return nil
 	}
-	var errs []error
-	for _, c := range p.links {
-		errs = append(errs, c.Close())
+	return closeAtOnce(p.links)
+}
+
+func closeAtOnce(all []io.Closer) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, c := range all {
+		wg.Go(func() { errs[i] = c.Close() })
 	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
 

@@ -29,8 +29,7 @@ const (
 
 const (
 	maxFrames  = 128
-	stackHead  = 8 + 4*8 + 16 // of a stack's record, behind the common header
-	entered    = 4            // frames before those of the kernel's walk
+	stackHead  = 8 + 4*6 + 16 // of a stack's record, behind the common header
 	taskLength = 8 + 16
 )
 
@@ -46,7 +45,7 @@ type rawStack struct {
 	tid    uint32
 	comm   string
 	frames []uint64 // the innermost first
-	walked []uint64 // as the kernel's walk found them
+	direct int      // how many of them were not found by frame pointers
 	end    uint32
 	number int // of the function
 }
@@ -61,31 +60,15 @@ func decodeStack(rec prog.Record) (s rawStack, err error) {
 	word := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
 	s.key = stackKey{binary.LittleEndian.Uint64(b), word(8)}
 	s.tid = word(12)
-	count, sound, passed := int(word(16)), int(word(20)), int(word(24))
-	s.end = word(28)
-	s.number = int(word(32))
-	s.comm = comm(b[40:56])
-	if count < entered || count > maxFrames || len(b) < stackHead+8*count || passed < 1 || passed >= entered {
-		return s, fmt.Errorf("%w: %d frames, %d of them passed, in %d bytes", errStack, count, passed, len(b))
+	count, direct := int(word(16)), int(word(20))
+	s.end, s.number = word(24), int(word(28))
+	s.comm = comm(b[32:48])
+	if count < 2 || count > maxFrames || len(b) < stackHead+8*count || direct < 2 || direct > count {
+		return s, fmt.Errorf("%w: %d frames, %d of them direct, in %d bytes", errStack, count, direct, len(b))
 	}
-	frame := func(i int) uint64 { return binary.LittleEndian.Uint64(b[stackHead+8*i:]) }
-	for i := range 1 + passed {
-		s.frames = append(s.frames, frame(i))
-	}
-	s.walked = append(s.walked, frame(0))
-	for i := entered; i < count; i++ {
-		s.walked = append(s.walked, frame(i))
-	}
-	caller, rest := frame(1), entered
-	// Some kernels know that they are at the entry of a function, and put the caller there themselves.
-	if rest < count && frame(rest) == caller {
-		rest++
-	}
-	for i := rest; i < count && i-rest < sound; i++ {
-		s.frames = append(s.frames, frame(i))
-	}
-	if s.end == endRoot && count-rest < sound {
-		s.end = endFull
+	s.direct = direct
+	for i := range count {
+		s.frames = append(s.frames, binary.LittleEndian.Uint64(b[stackHead+8*i:]))
 	}
 	return s, nil
 }

@@ -151,19 +151,6 @@ static __always_inline bool traced(void)
 	return !want_filter || target_match((struct task_struct *)bpf_get_current_task());
 }
 
-/* The address to return to, at the entry of a function. */
-static __always_inline __u64 return_address(struct regs *ctx)
-{
-#if defined(__TARGET_ARCH_x86)
-	__u64 back = 0;
-
-	bpf_probe_read_user(&back, sizeof(back), (void *)SP(ctx));
-	return back;
-#else
-	return ctx->x[30];
-#endif
-}
-
 /*
  * How much is asked for; 0: nothing that counts. The registers are read before it is known which of them matter: the
  * compiler would compute where in the context to read, which the verifier refuses.
@@ -289,10 +276,51 @@ SHARED void count_without(__u32 reason, __u64 size)
 	__sync_fetch_and_add(&t->calls, 1);
 }
 
-/* Puts the callers that have no frame behind the first address. */
+/* Reads a part of the stack, so that its frames can be looked at without a call for each. */
+static __always_inline bool look(struct scratch *s, __u64 at)
+{
+	s->from = at;
+	if (!bpf_probe_read_user(s->window, sizeof(s->window), (void *)at))
+		return true;
+	/* Where the stack begins there is nothing behind it. */
+	s->window[2] = 0;
+	return !bpf_probe_read_user(s->window, 16, (void *)at);
+}
+
+/* Brings the pair of words at an address of the stack. */
+static __always_inline bool pair_at(struct scratch *s, __u64 at, __u64 *first, __u64 *second)
+{
+	__u64 word = (at - s->from) / 8;
+
+	if ((at & 7) || at < s->from || word > WINDOW - 2) {
+		if ((at & 7) || !look(s, at))
+			return false;
+		word = 0;
+	}
+	barrier_var(word);
+	if (word > WINDOW - 2)
+		return false;
+	*first = s->window[word];
+	*second = s->window[word + 1];
+	return true;
+}
+
+/* Who called the function, at its entry; from there on is where the window is. */
+static __always_inline __u64 caller_of(struct regs *ctx, struct scratch *s)
+{
+	if (!look(s, SP(ctx)))
+		s->window[0] = 0;
+#if defined(__TARGET_ARCH_x86)
+	return s->window[0];
+#else
+	return ctx->x[30];
+#endif
+}
+
+/* Adds the callers that have no frame. */
 SHARED __u32 pass(struct stack_record *r, __u64 sp, __u64 back)
 {
-	__u32 zero = 0, i, depth, n = 1;
+	__u32 zero = 0, i, depth, n = 2;
 	struct passages *p = bpf_map_lookup_elem(&passages, &zero);
 	__u64 code[2];
 
@@ -318,43 +346,10 @@ SHARED __u32 pass(struct stack_record *r, __u64 sp, __u64 back)
 		}
 		if (!passed)
 			break;
-		n++;
 		r->frames[n & 3] = back;
+		n++;
 	}
 	return n;
-}
-
-/*
- * Walks the frames once more, to know how the walk ended: the kernel's does not tell, and follows whatever lies in the
- * frame pointer. Only for a stack that is new.
- */
-SHARED void judge(struct stack_record *r, __u64 fp)
-{
-	__u64 pair[2];
-	__u32 i;
-
-	r->sound = 0;
-	for (i = 0; i < FRAMES; i++) {
-		if (!fp) {
-			r->end = END_ROOT;
-			return;
-		}
-		if ((fp & 7) || bpf_probe_read_user(pair, sizeof(pair), (void *)fp)) {
-			r->end = END_BROKEN;
-			return;
-		}
-		if (!pair[1]) {
-			r->end = END_ROOT;
-			return;
-		}
-		r->sound++;
-		if (pair[0] && pair[0] <= fp) {
-			r->end = END_BROKEN;
-			return;
-		}
-		fp = pair[0];
-	}
-	r->end = END_FULL;
 }
 
 /*
@@ -390,7 +385,6 @@ SHARED struct total *introduce(struct regs *ctx, struct scratch *s, struct stack
 	__u64 bytes;
 
 	tell_files(ctx, &s->files, key->tgid);
-	judge(r, FP(ctx));
 	r->h.type = RECORD_STACK;
 	r->h.cpu = bpf_get_smp_processor_id();
 	r->h.seq = 0;
@@ -426,36 +420,45 @@ SHARED void keep_base(struct function *f, __u64 ip, __u32 tgid)
 }
 
 /* Adds a request to the total of the stack that asks. False: it could not be put down to a stack. */
-static __always_inline bool add(struct regs *ctx, struct function *f, __u32 index, __u64 back, __u64 size, struct stack_key *key)
+static __always_inline bool add(struct regs *ctx, struct scratch *s, struct function *f, __u32 index, __u64 back, __u64 size, struct stack_key *key)
 {
-	__u64 hash = hash_seed, check = 0;
-	struct stack_record *r;
-	struct scratch *s;
+	__u64 hash = hash_seed, check = 0, fp = FP(ctx), next, to;
+	struct stack_record *r = &s->r;
 	struct total *t;
-	long bytes;
 	__u32 n, i;
 
-	s = claim();
-	if (!s) {
-		count_without(WITHOUT_SCRATCH, size);
-		return false;
-	}
-	r = &s->r;
 	r->frames[0] = IP(ctx);
 	r->frames[1] = back;
-	r->passed = pass(r, SP(ctx), back);
-	/* Frames 0 to 3 are those; the rest is the kernel's, but for the first, which is where we are. */
-	bytes = bpf_get_stack((void *)ctx, &r->frames[4], sizeof(r->frames) - 4 * 8, BPF_F_USER_STACK | 1);
-	n = bytes > 0 ? (__u64)bytes / 8 : 0;
-	if (n > FRAMES - 3)
-		n = FRAMES - 3;
-	r->frames[2] = r->passed > 1 ? r->frames[2] : 0;
-	r->frames[3] = r->passed > 2 ? r->frames[3] : 0;
-	n += 4;
+	n = pass(r, SP(ctx), back);
+	r->direct = n;
+	r->end = END_FULL;
+	for (i = 2; i < FRAMES; i++) {
+		if (i < n)
+			continue;
+		/* The outermost frame has none before it, or was not called. */
+		if (!fp) {
+			r->end = END_ROOT;
+			break;
+		}
+		if (!pair_at(s, fp, &next, &to)) {
+			r->end = END_BROKEN;
+			break;
+		}
+		if (!to) {
+			r->end = END_ROOT;
+			break;
+		}
+		r->frames[i & FRAMES] = to;
+		n = i + 1;
+		if (next && next <= fp) {
+			r->end = END_BROKEN;
+			break;
+		}
+		fp = next;
+	}
 	r->count = n;
 	r->function = index;
-	r->pad = 0;
-	for (i = 0; i < FRAMES + 1; i++) {
+	for (i = 0; i < FRAMES; i++) {
 		if (i >= n)
 			break;
 		hash = (hash ^ r->frames[i]) * hash_odd;
@@ -471,7 +474,6 @@ static __always_inline bool add(struct regs *ctx, struct function *f, __u32 inde
 		keep_base(f, IP(ctx), key->tgid);
 		t = introduce(ctx, s, key, check, size);
 	}
-	give_back(s);
 	if (!t)
 		return false;
 	if (t->check != check) {
@@ -536,8 +538,9 @@ static __always_inline int enter(struct regs *ctx, __u32 index)
 {
 	__u64 size, back, id = bpf_get_current_pid_tgid();
 	struct function *f = bpf_map_lookup_elem(&functions, &index);
+	struct scratch *s;
 	struct note n = {};
-	bool chosen;
+	bool chosen, inner;
 
 	if (!f || !traced())
 		return 0;
@@ -550,13 +553,19 @@ static __always_inline int enter(struct regs *ctx, __u32 index)
 		chosen = false;
 	if (!chosen && !(f->flags & (FN_OLD | FN_PAIR)))
 		return 0;
-	back = return_address(ctx);
-	if (is_inner(f, IP(ctx), back) || under_way(ctx, id, back))
+	s = claim();
+	if (!s) {
+		count_without(WITHOUT_SCRATCH, size);
 		return 0;
-	if (f->size == SIZE_MMAP && mapped_by_allocator(f->object, back - (IP(ctx) - f->address), id >> 32, back))
+	}
+	back = caller_of(ctx, s);
+	inner = is_inner(f, IP(ctx), back) || under_way(ctx, id, back) ||
+		(f->size == SIZE_MMAP && mapped_by_allocator(f->object, back - (IP(ctx) - f->address), id >> 32, back));
+	if (!inner && chosen)
+		chosen = add(ctx, s, f, index, back, size, &n.block.stack);
+	give_back(s);
+	if (inner)
 		return 0;
-	if (chosen)
-		chosen = add(ctx, f, index, back, size, &n.block.stack);
 	if (!(f->flags & FN_PAIR))
 		return 0;
 	n.sp = SP(ctx);

@@ -122,14 +122,12 @@ struct stack_record {
 	struct record_header h;
 	__u64 hash;
 	__u32 tgid, tid;
-	__u32 count;  /* of frames */
-	__u32 sound;  /* of them led from one to the next */
-	__u32 passed; /* how many of the first came by passages */
-	__u32 end;    /* END_... */
+	__u32 count;    /* of frames */
+	__u32 direct;   /* how many of the first were not found by frame pointers */
+	__u32 end;      /* END_... */
 	__u32 function; /* its number */
-	__u32 pad;
 	char comm[16];
-	__u64 frames[FRAMES + 1];
+	__u64 frames[FRAMES + 1]; /* the function itself, who called it, and so on */
 };
 
 /* As the kernel has it: the file that an address lies in, and where. */
@@ -153,8 +151,12 @@ struct task_record {
 	char comm[16];
 };
 
+#define WINDOW 128 /* words of the stack that are read at once */
+
 struct scratch {
 	__u64 busy;
+	__u64 from; /* the address of the window */
+	__u64 window[WINDOW];
 	struct stack_record r;
 	struct files_record files;
 };

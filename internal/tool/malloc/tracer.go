@@ -132,12 +132,8 @@ func (t *Tracer) learn(raw rawStack) {
 	}
 	s := &stack{pid: raw.key.pid, comm: raw.comm}
 	pid := raw.key.pid
-	if pid == t.placesOf && len(t.places) == len(raw.walked) {
-		for i, p := range t.places {
-			if p != nil {
-				t.show.World.Lies(pid, raw.walked[i], *p)
-			}
-		}
+	if pid == t.placesOf && len(t.places) > 0 {
+		t.lie(&raw)
 	}
 	for i, addr := range raw.frames {
 		if i > 0 {
@@ -151,6 +147,43 @@ func (t *Tracer) learn(raw rawStack) {
 	s.frames, s.end = judge(s.frames, raw.end)
 	t.stacks[raw.key] = s
 	t.comms[pid] = raw.comm
+}
+
+// pageOffset is the part of an address that is the same wherever a file is mapped.
+const pageOffset = 1<<12 - 1
+
+// lie tells in which files the addresses of a stack lie. The kernel's own walk begins with the function, and on some kernels
+// with its caller; then come the frames. Behind what we took for the last frame it may have found more by chance.
+func (t *Tracer) lie(raw *rawStack) {
+	frames := raw.frames[raw.direct:]
+	for _, first := range []int{1, 2} {
+		fits := 0
+		for i, addr := range frames {
+			if first+i >= len(t.places) {
+				break
+			}
+			if p := t.places[first+i]; p != nil {
+				if p.Offset&pageOffset != addr&pageOffset {
+					fits = -1
+					break
+				}
+				fits++
+			}
+		}
+		if fits <= 0 {
+			continue
+		}
+		for i, addr := range frames {
+			if first+i < len(t.places) && t.places[first+i] != nil {
+				t.show.World.Lies(raw.key.pid, addr, *t.places[first+i])
+			}
+		}
+		break
+	}
+	if p := t.places[0]; p != nil && p.Offset&pageOffset == raw.frames[0]&pageOffset {
+		t.show.World.Lies(raw.key.pid, raw.frames[0], *p)
+	}
+	t.places = nil
 }
 
 // Release is told the time, again and again.
