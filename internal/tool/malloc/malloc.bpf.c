@@ -254,8 +254,10 @@ static __always_inline struct scratch *claim(void)
 		if (!s)
 			return 0;
 		__sync_fetch_and_add(&s->busy, 1);
-		if (*(volatile __u64 *)&s->busy == 1)
+		if (*(volatile __u64 *)&s->busy == 1) {
+			s->slot = i;
 			return s;
+		}
 		__sync_fetch_and_add(&s->busy, -1);
 	}
 	return 0;
@@ -419,53 +421,71 @@ SHARED void keep_base(struct function *f, __u64 ip, __u32 tgid)
 	bpf_map_update_elem(&bases, &key, &base, BPF_ANY);
 }
 
+/*
+ * Follows the frame pointers, and takes the hashes of the whole stack. A global function: the verifier looks at it once, not
+ * for every way that leads to it.
+ */
+__attribute__((noinline)) int walk(__u32 slot)
+{
+	__u64 hash = hash_seed, check = 0, fp, next, to;
+	struct stack_record *r;
+	struct scratch *s;
+	__u32 n, i;
+
+	s = bpf_map_lookup_elem(&scratch, &slot);
+	if (!s)
+		return 0;
+	r = &s->r;
+	fp = s->fp;
+	n = r->direct;
+	r->end = END_FULL;
+	for (i = 0; i < FRAMES; i++) {
+		if (i >= n) {
+			/* The outermost frame has none before it, or was not called. */
+			if (!fp) {
+				r->end = END_ROOT;
+				break;
+			}
+			if (!pair_at(s, fp, &next, &to)) {
+				r->end = END_BROKEN;
+				break;
+			}
+			if (!to) {
+				r->end = END_ROOT;
+				break;
+			}
+			r->frames[i] = to;
+			n = i + 1;
+			/* Its caller's frame lies above; where not, this is the last. */
+			fp = next > fp || !next ? next : 1;
+		}
+		to = r->frames[i];
+		hash = (hash ^ to) * hash_odd;
+		hash ^= hash >> 29;
+		check = (check + to) * check_odd;
+		check ^= check >> 31;
+	}
+	r->count = n;
+	s->hash = hash;
+	s->check = check;
+	return 0;
+}
+
 /* Adds a request to the total of the stack that asks. False: it could not be put down to a stack. */
 static __always_inline bool add(struct regs *ctx, struct scratch *s, struct function *f, __u32 index, __u64 back, __u64 size, struct stack_key *key)
 {
-	__u64 hash = hash_seed, check = 0, fp = FP(ctx), next, to;
 	struct stack_record *r = &s->r;
+	__u64 hash, check;
 	struct total *t;
-	__u32 n, i;
 
 	r->frames[0] = IP(ctx);
 	r->frames[1] = back;
-	n = pass(r, SP(ctx), back);
-	r->direct = n;
-	r->end = END_FULL;
-	for (i = 2; i < FRAMES; i++) {
-		if (i < n)
-			continue;
-		/* The outermost frame has none before it, or was not called. */
-		if (!fp) {
-			r->end = END_ROOT;
-			break;
-		}
-		if (!pair_at(s, fp, &next, &to)) {
-			r->end = END_BROKEN;
-			break;
-		}
-		if (!to) {
-			r->end = END_ROOT;
-			break;
-		}
-		r->frames[i & FRAMES] = to;
-		n = i + 1;
-		if (next && next <= fp) {
-			r->end = END_BROKEN;
-			break;
-		}
-		fp = next;
-	}
-	r->count = n;
+	r->count = r->direct = pass(r, SP(ctx), back);
 	r->function = index;
-	for (i = 0; i < FRAMES; i++) {
-		if (i >= n)
-			break;
-		hash = (hash ^ r->frames[i]) * hash_odd;
-		hash ^= hash >> 29;
-		check = (check + r->frames[i]) * check_odd;
-		check ^= check >> 31;
-	}
+	s->fp = FP(ctx);
+	walk(s->slot);
+	hash = s->hash;
+	check = s->check;
 	key->hash = hash;
 	key->tgid = bpf_get_current_pid_tgid() >> 32;
 	key->pad = 0;
