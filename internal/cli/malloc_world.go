@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"sonde/internal/profile"
+	"sonde/internal/prog"
 	"sonde/internal/symbol"
 	"sonde/internal/target"
 	"sonde/internal/tool/malloc"
@@ -105,7 +106,6 @@ func (w *mallocWorld) attachFirst() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.command.Path(), err)
 		}
-		w.hold()
 		if err := w.probe(pid, objects); err != nil {
 			return err
 		}
@@ -238,10 +238,8 @@ func (w *mallocWorld) attach(o *allocator.Object, pid int) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range fill {
-		if err := w.run.session.Put(f.Map, f.Key, f.Value); err != nil {
-			return nil, err
-		}
+	if err := errors.Join(w.put(fill), w.hold()); err != nil {
+		return nil, err
 	}
 	probes, err := w.places.Probes(o, pid)
 	if err != nil {
@@ -252,8 +250,23 @@ func (w *mallocWorld) attach(o *allocator.Object, pid int) (io.Closer, error) {
 
 // hold keeps the files that were found, so that addresses in them can be named by their build ID when the process that maps
 // them has ended.
-func (w *mallocWorld) hold() {
-	w.finder.New(func(path, shown string) { _ = w.processes.Hold(path, shown) })
+func (w *mallocWorld) hold() error {
+	var errs []error
+	w.finder.New(func(path, shown string, through []allocator.Passage) {
+		_ = w.processes.Hold(path, shown)
+		errs = append(errs, w.put(w.places.Pass(through)))
+	})
+	return errors.Join(errs...)
+}
+
+// put writes into the maps of the programs.
+func (w *mallocWorld) put(fill []prog.MapFill) error {
+	for _, f := range fill {
+		if err := w.run.session.Put(f.Map, f.Key, f.Value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Began, Executed, Ended and Frames are malloc.World.
@@ -281,7 +294,6 @@ func (w *mallocWorld) Executed(pid uint32) {
 }
 
 func (w *mallocWorld) enter(pid uint32, objects []*allocator.Object, err error) {
-	w.hold()
 	if err == nil {
 		err = w.probe(pid, objects)
 	}

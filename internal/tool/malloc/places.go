@@ -16,6 +16,7 @@ type Places struct {
 	numbers   map[*allocator.Object][]int
 	functions int
 	names     []Function
+	passages  []allocator.Passage
 }
 
 // Function is a function that is probed, by its number.
@@ -96,6 +97,27 @@ func encodeObject(o *allocator.Object) []byte {
 		whole = 1
 	}
 	return binary.LittleEndian.AppendUint32(b, whole)
+}
+
+// maxPassages is how many there is room for; a process has a handful.
+const maxPassages = 16
+
+// Pass tells the programs of passages.
+func (p *Places) Pass(through []allocator.Passage) []prog.MapFill {
+	room := min(maxPassages-len(p.passages), len(through))
+	if room == 0 {
+		return nil
+	}
+	p.passages = append(p.passages, through[:room]...)
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(p.passages)))
+	for _, x := range p.passages {
+		b = binary.LittleEndian.AppendUint64(b, x.Code[0])
+		b = binary.LittleEndian.AppendUint64(b, x.Code[1])
+		b = binary.LittleEndian.AppendUint32(b, uint32(x.Address&pageOffset))
+		b = binary.LittleEndian.AppendUint32(b, uint32(x.Distance))
+	}
+	b = append(b, make([]byte, 24*(maxPassages-len(p.passages)))...)
+	return []prog.MapFill{{Map: bpfMapPassages, Key: uint32(0), Value: b}}
 }
 
 // Probes are those of a file for one process, or for all with 0. What sees the ends of calls comes first: a call of which

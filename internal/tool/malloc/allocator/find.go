@@ -48,9 +48,9 @@ func (f *Finder) Close() {
 
 // New calls visit for each file that was looked at since it was called last, with a path that leads to it and the one that a process
 // knows it by.
-func (f *Finder) New(visit func(path, shown string)) {
+func (f *Finder) New(visit func(path, shown string, through []Passage)) {
 	for _, e := range f.fresh {
-		visit(e.file.Path, e.shown)
+		visit(e.file.Path, e.shown, passages(e))
 	}
 	f.fresh = nil
 }
