@@ -52,6 +52,7 @@ func (m *mallocRun) start() (err error) {
 	if m.single() && !m.target.FollowsTree() {
 		m.hooks.beside = m.untilEnded
 	}
+	m.hooks.account = m.world.account
 	m.stop = func() error { return closeAtOnce([]io.Closer{closing(m.world.detach), closing(m.session.Detach)}) }
 	return m.trace(func(s print.Sink, mono2wall int64) tracer {
 		if !m.showsStacks() {

@@ -117,7 +117,7 @@ func (w *mallocWorld) attachFirst() error {
 
 // explain turns what kept a process from being probed into a sentence.
 func (w *mallocWorld) explain(pid int, err error) error {
-	if errors.Is(err, fs.ErrNotExist) || !target.Alive(uint32(pid)) {
+	if !target.Alive(uint32(pid)) {
 		return fmt.Errorf("process %d ended before it could be probed", pid)
 	}
 	return fmt.Errorf("process %d: %w", pid, err)
@@ -267,6 +267,17 @@ func (w *mallocWorld) put(fill []prog.MapFill) error {
 		}
 	}
 	return nil
+}
+
+// account adds what the sums lack because of when, and whether, processes were probed.
+func (w *mallocWorld) account(s *prog.Summary) ([]string, error) {
+	if w.late > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d processes were found as they began or executed another program: what they asked for in their first moments is not counted", w.late))
+	}
+	if w.failed > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d processes could not be probed; the first: %v", w.failed, w.failure))
+	}
+	return nil, nil
 }
 
 // Began, Executed, Ended and Frames are malloc.World.

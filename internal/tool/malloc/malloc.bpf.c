@@ -289,6 +289,15 @@ static __always_inline bool look(struct scratch *s, __u64 at)
 	return !bpf_probe_read_user(s->window, 16, (void *)at);
 }
 
+/* On arm64 addresses to return to may be signed, in the bits that no address has. */
+static __always_inline __u64 code_address(__u64 to)
+{
+#if defined(__TARGET_ARCH_arm64)
+	to &= (1ULL << 48) - 1;
+#endif
+	return to;
+}
+
 /* Brings the pair of words at an address of the stack. */
 static __always_inline bool pair_at(struct scratch *s, __u64 at, __u64 *first, __u64 *second)
 {
@@ -315,7 +324,7 @@ static __always_inline __u64 caller_of(struct regs *ctx, struct scratch *s)
 #if defined(__TARGET_ARCH_x86)
 	return s->window[0];
 #else
-	return ctx->x[30];
+	return code_address(ctx->x[30]);
 #endif
 }
 
@@ -450,8 +459,13 @@ __attribute__((noinline)) int walk(__u32 slot)
 				r->end = END_BROKEN;
 				break;
 			}
+			to = code_address(to);
 			if (!to) {
 				r->end = END_ROOT;
+				break;
+			}
+			if (to >> 56) { /* there is no such address */
+				r->end = END_BROKEN;
 				break;
 			}
 			r->frames[i] = to;

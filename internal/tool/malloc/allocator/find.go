@@ -3,7 +3,6 @@ package allocator
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,10 +97,10 @@ func (f *Finder) Process(pid int) ([]*Object, error) {
 		all = append(all, candidate{e, path == exe})
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, unix.ESRCH) {
-		return nil, fmt.Errorf("process %d: %w", pid, err)
+		return nil, err
 	}
 	if mapped == 0 {
-		return nil, fmt.Errorf("process %d: it has ended, or is a kernel thread: %w", pid, fs.ErrNotExist)
+		return nil, errors.New("it has no memory of its own: a kernel thread, or it is ending")
 	}
 	return choose(all)
 }

@@ -77,6 +77,9 @@ type opened struct {
 
 // program opens a program; of a script, that which runs it.
 func (l *loader) program(path string) (opened, error) {
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
+	}
 	for range maxScripts {
 		file, err := symbol.OpenObject(path)
 		if err == nil {
