@@ -25,9 +25,7 @@ type mallocFlags struct {
 	sample      string
 	stacks      int
 	live        int
-	folded      bool
-	flame       string
-	pprof       string
+	profiles    profileFlags
 	verbose     bool
 	ebpf        bool
 	classic     bool
@@ -48,9 +46,9 @@ func (x *mallocFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&x.sample, "sample", "", "look at one call of N, and multiply (`1/N`)")
 	f.IntVar(&x.stacks, "stacks", malloc.DefaultStacks, "make room for `N` different stacks")
 	f.IntVar(&x.live, "live", malloc.DefaultLive, "with --outstanding, make room for `N` pieces that are not given back")
-	f.BoolVar(&x.folded, "folded", false, "write a line for each stack, as flame graph tools read them")
-	f.StringVar(&x.flame, "flame", "", "write a flame graph to this `FILE` (an SVG picture)")
-	f.StringVar(&x.pprof, "pprof", "", "write a profile for go tool pprof to this `FILE`")
+	f.StringVar(&x.profiles.flame, "flame", "", "at the end, write the stacks as a flame graph: `FILE`.svg")
+	f.StringVar(&x.profiles.folded, "folded", "", "the same as lines of text, a stack each, to this `FILE` (-: standard output)")
+	f.StringVar(&x.profiles.pprof, "pprof", "", "the same for go tool pprof, to this `FILE`.pb.gz")
 	f.BoolVar(&x.verbose, "verbose", false, "say what is probed, and measure what it costs")
 	f.BoolVar(&x.ebpf, "ebpf", false, "print the programs that would be loaded, and stop")
 	f.SetInterspersed(true)
@@ -152,8 +150,8 @@ func (x *mallocFlags) options(out output) (opt malloc.Options, every time.Durati
 		}
 		opt.Sample = uint32(n)
 	}
-	if x.folded && out.json {
-		return opt, 0, usage("--folded and -f json: give one of the two")
+	if x.profiles.folded == "-" && (out.json || x.interval != "") {
+		return opt, 0, usage("--folded -: standard output would be mixed; give a file")
 	}
 	return opt, every, nil
 }

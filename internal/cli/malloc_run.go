@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +25,7 @@ type mallocRun struct {
 	opt   malloc.Options
 	every time.Duration
 	world *mallocWorld
+	files []*profileFile
 }
 
 func (m *mallocRun) start() (err error) {
@@ -41,6 +41,10 @@ func (m *mallocRun) start() (err error) {
 	}
 	if m.flags.ebpf {
 		return attach.WriteDisassembly(m.io.out, m.spec)
+	}
+	defer m.closeProfiles()
+	if err := m.openProfiles(); err != nil {
+		return err
 	}
 	m.spec.Uncosted = !m.flags.verbose
 	m.treeLive, m.treeSeeded = malloc.TreeLive, malloc.TreeSeeded
@@ -87,7 +91,7 @@ func (m *mallocRun) comm() func([]byte) bool {
 // showsStacks says whether stacks are shown one by one, and not only in files.
 func (m *mallocRun) showsStacks() bool {
 	x := m.flags
-	return !x.folded && (x.flame == "" && x.pprof == "" || m.out.file != "" || m.out.json || x.top > 0 || m.every > 0)
+	return x.profiles.folded != "-" && (!x.profiles.any() || m.out.file != "" || m.out.json || x.top > 0 || m.every > 0)
 }
 
 func (m *mallocRun) textSink(out *print.Output) print.Sink {
@@ -119,44 +123,57 @@ type mallocTracer struct {
 }
 
 func (t *mallocTracer) Finish() error {
-	if err := t.Tracer.Finish(); err != nil {
+	err := t.Tracer.Finish()
+	if err != nil || len(t.run.files) == 0 {
 		return err
-	}
-	x := t.run.flags
-	if !x.folded && x.flame == "" && x.pprof == "" {
-		return nil
 	}
 	p, err := t.Profile()
 	if err != nil {
 		return err
 	}
-	if x.folded {
-		if err := profile.WriteFolded(t.run.file, p); err != nil {
+	for _, unused := range t.run.world.processes.Unused() {
+		p.Notes = append(p.Notes, "inlined functions are not shown of "+unused)
+	}
+	var failed []error
+	for _, f := range t.run.files {
+		if f.out == nil {
+			err = f.write(t.run.file, p)
+		} else {
+			err = errors.Join(f.write(f.out, p), f.out.Close())
+		}
+		if errors.Is(err, print.ErrClosedPipe) {
 			return err
 		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("writing %s: %w", f.to, cause(err)))
+		}
 	}
-	return errors.Join(
-		writeProfile("--flame", x.flame, p, profile.WriteFlame),
-		writeProfile("--pprof", x.pprof, p, profile.WritePprof),
-	)
+	return errors.Join(failed...)
 }
 
-// writeProfile writes a file in one of the forms of profiles.
-func writeProfile(flag, path string, p *profile.Profile, write func(io.Writer, *profile.Profile) error) error {
-	if path == "" {
-		return nil
-	}
-	var whole bytes.Buffer
-	if err := write(&whole, p); err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
-	}
-	out, err := print.OpenOutput(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", flag, err)
-	}
-	_, err = out.WriteNote(whole.Bytes())
-	if err := errors.Join(err, out.Close()); err != nil {
-		return fmt.Errorf("%s: writing %s: %w", flag, path, err)
+// openProfiles opens the files before anything is traced.
+func (m *mallocRun) openProfiles() (err error) {
+	x := &m.flags.profiles
+	for _, f := range []*profileFile{
+		{write: profile.WriteFlame, to: x.flame}, {write: profile.WriteFolded, to: x.folded}, {write: profile.WritePprof, to: x.pprof},
+	} {
+		if f.to == "" {
+			continue
+		}
+		if f.to != "-" || f.to != x.folded {
+			if f.out, err = print.OpenOutput(f.to); err != nil {
+				return err
+			}
+		}
+		m.files = append(m.files, f)
 	}
 	return nil
+}
+
+func (m *mallocRun) closeProfiles() {
+	for _, f := range m.files {
+		if f.out != nil {
+			f.out.Close()
+		}
+	}
 }

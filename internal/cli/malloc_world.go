@@ -323,7 +323,7 @@ func (w *mallocWorld) enter(pid uint32, objects []*allocator.Object, err error) 
 
 func (w *mallocWorld) Ended(pid uint32) { _ = w.take(pid) }
 
-func (w *mallocWorld) Observe(pid uint32) { _ = w.processes.Observe(pid) }
+func (w *mallocWorld) Seen(pid uint32, addrs []uint64) { w.processes.Seen(pid, addrs) }
 
 func (w *mallocWorld) Lies(pid uint32, addr uint64, in malloc.Place) {
 	w.processes.AssumeBuild(pid, addr, in.ID, in.Offset)
@@ -339,14 +339,5 @@ func (w *mallocWorld) Function(number int) profile.Frame {
 }
 
 func (w *mallocWorld) Frames(pid uint32, addr uint64, caller bool) []profile.Frame {
-	at := addr
-	if caller {
-		at-- // the call, not what comes after it
-	}
-	f := w.processes.Lookup(pid, at)
-	shown := profile.Frame{Address: addr, Module: f.Module}
-	if f.Ok {
-		shown.Name, shown.Mangled, shown.Offset = f.Name, f.Mangled, f.Offset+addr-at
-	}
-	return []profile.Frame{shown}
+	return profileFrames(nil, w.processes.Frames(pid, addr, caller), false)
 }

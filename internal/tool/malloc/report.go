@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"sonde/internal/profile"
 	"sonde/internal/stream"
@@ -153,6 +152,7 @@ func (t *Tracer) report(since bool) error {
 		slices.Reverse(all)
 	}
 	for i := range all {
+		t.name(all[i].of)
 		if err := t.show.Sink.Row(t.rows.make(t, &all[i])); err != nil {
 			return err
 		}
@@ -224,10 +224,11 @@ func (t *Tracer) profile() (*profile.Profile, error) {
 		p.Types = append(p.Types, profile.ValueType{Name: "inuse_space", Unit: "bytes"}, profile.ValueType{Name: "inuse_objects", Unit: "count"})
 	}
 	for _, e := range all {
+		t.name(e.of)
 		s := profile.Sample{
 			Stack: e.of.frames, End: e.of.end,
 			Values: []int64{int64(e.all.bytes), int64(e.all.calls)},
-			Labels: []profile.Label{{Key: "comm", Value: e.of.comm}, {Key: "pid", Value: strconv.FormatUint(uint64(e.of.pid), 10)}},
+			Labels: []profile.Label{{Key: "comm", Value: e.of.comm}},
 		}
 		if outstanding {
 			s.Values = append(s.Values, int64(e.kept.bytes), int64(e.kept.calls))

@@ -9,15 +9,16 @@ import (
 	"sonde/internal/stream"
 )
 
-// World is what the tracer asks, and tells, of processes. All of it is done while the process probably still lives.
+// World is what the tracer asks, and tells, of processes.
 type World interface {
 	// Frames names an address: the function, and before it those that the compiler put into it there. caller says that the
 	// address is one to return to, behind the call.
 	Frames(pid uint32, addr uint64, caller bool) []profile.Frame
 	// Function names a function that is probed, by its number.
 	Function(number int) profile.Frame
-	// Observe takes note of what a process has mapped. Lies is for one that has ended before: an address lies in a file.
-	Observe(pid uint32)
+	// Seen takes note of what a process has mapped where these addresses lie, so that they can be named when it has ended. Lies is
+	// for one that has ended before: an address lies in a file.
+	Seen(pid uint32, addrs []uint64)
 	Lies(pid uint32, addr uint64, in Place)
 	// Began, Executed and Ended tell of processes of the target.
 	Began(pid, parent uint32)
@@ -43,6 +44,7 @@ type Show struct {
 type stack struct {
 	pid    uint32
 	comm   string
+	raw    *rawStack       // nil when it has been named
 	frames []profile.Frame // the innermost first
 	end    profile.End
 	seen   amount // what was shown of it, with Every
@@ -102,7 +104,6 @@ func (t *Tracer) Record(rec prog.Record) error {
 		if err != nil {
 			return err
 		}
-		t.show.World.Observe(pid)
 		t.places, t.placesOf = places, pid
 	case recordFork, recordExec, recordExit:
 		task, err := decodeTask(rec)
@@ -130,23 +131,31 @@ func (t *Tracer) learn(raw rawStack) {
 	if t.stacks[raw.key] != nil || len(t.stacks) >= maxStacks {
 		return
 	}
-	s := &stack{pid: raw.key.pid, comm: raw.comm}
+	s := &stack{pid: raw.key.pid, comm: raw.comm, raw: &raw}
 	pid := raw.key.pid
+	t.show.World.Seen(pid, raw.frames)
 	if pid == t.placesOf && len(t.places) > 0 {
 		t.lie(&raw)
 	}
-	for i, addr := range raw.frames {
-		if i > 0 {
-			s.frames = append(s.frames, t.show.World.Frames(pid, addr, true)...)
-			continue
-		}
-		f := t.show.World.Function(raw.number)
-		f.Address = addr
-		s.frames = append(s.frames, f)
-	}
-	s.frames, s.end = judge(s.frames, raw.end)
 	t.stacks[raw.key] = s
 	t.comms[pid] = raw.comm
+}
+
+// name gives a stack's addresses their names. It is left until somebody is to read them: the symbols of a large program take their
+// time, and other processes may end meanwhile.
+func (t *Tracer) name(s *stack) {
+	raw := s.raw
+	if raw == nil {
+		return
+	}
+	s.raw = nil
+	first := t.show.World.Function(raw.number)
+	first.Address = raw.frames[0]
+	s.frames = append(s.frames, first)
+	for _, addr := range raw.frames[1:] {
+		s.frames = append(s.frames, t.show.World.Frames(s.pid, addr, true)...)
+	}
+	s.frames, s.end = judge(s.frames, raw.end)
 }
 
 // pageOffset is the part of an address that is the same wherever a file is mapped.
