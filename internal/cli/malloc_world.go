@@ -32,7 +32,7 @@ type mallocWorld struct {
 
 // probedProcess is a process with its probes.
 type probedProcess struct {
-	awaited bool // it is COMMAND, and has not begun
+	awaited *symbol.Object // it is COMMAND, and has not begun to run this
 	objects []*allocator.Object
 	links   []io.Closer
 }
@@ -102,14 +102,14 @@ func (w *mallocWorld) attachFirst() error {
 	}
 	if m.command != nil {
 		pid := uint32(m.command.Pid())
-		objects, err := w.finder.Program(m.command.Path(), os.Environ())
+		program, objects, err := w.finder.Program(m.command.Path(), os.Environ())
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.command.Path(), err)
 		}
 		if err := w.probe(pid, objects); err != nil {
 			return err
 		}
-		w.on[pid].awaited = true
+		w.on[pid].awaited = program
 		w.tell(m.command.Path(), objects)
 	}
 	return nil
@@ -294,13 +294,17 @@ func (w *mallocWorld) Began(pid, parent uint32) {
 }
 
 // Executed is told of a process that runs another program now. Its libraries are not mapped yet.
-func (w *mallocWorld) Executed(pid uint32) {
+func (w *mallocWorld) Executed(pid uint32, code uint64) {
 	_ = w.processes.Observe(pid)
-	if p := w.on[pid]; p != nil && p.awaited {
-		p.awaited = false
+	if p := w.on[pid]; p != nil && p.awaited != nil {
+		w.begins(pid, p.awaited, code)
+		p.awaited = nil
 		return // it is COMMAND
 	}
-	objects, err := w.finder.Executed(int(pid))
+	program, objects, err := w.finder.Executed(int(pid))
+	if program != nil {
+		w.begins(pid, program, code)
+	}
 	w.enter(pid, objects, err)
 }
 
@@ -327,6 +331,19 @@ func (w *mallocWorld) Seen(pid uint32, addrs []uint64) { w.processes.Seen(pid, a
 
 func (w *mallocWorld) Lies(pid uint32, addr uint64, in malloc.Place) {
 	w.processes.AssumeBuild(pid, addr, in.ID, in.Offset)
+}
+
+func (w *mallocWorld) Called(pid uint32, number int, addr uint64) {
+	if f := w.places.Function(number); f.Path != "" {
+		_ = w.processes.AssumeAt(pid, f.Path, f.File, addr-f.Address)
+	}
+}
+
+// begins tells where a program's code is.
+func (w *mallocWorld) begins(pid uint32, program *symbol.Object, code uint64) {
+	if start, _ := program.Text(); code >= start {
+		_ = w.processes.AssumeAt(pid, program.Path, program.Name, code-start)
+	}
 }
 
 func (w *mallocWorld) Function(number int) profile.Frame {

@@ -126,14 +126,6 @@ func (p *Processes) Hold(path, shown string) error {
 func (p *Processes) AssumeBuild(pid uint32, addr uint64, id [20]byte, offset uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	known := p.known[pid]
-	if known != nil {
-		for _, image := range known.images {
-			if image.at(addr) != nil {
-				return
-			}
-		}
-	}
 	f, found := p.byBuildID[id]
 	if !found {
 		if f = p.files.withBuildID(id); f == nil {
@@ -141,9 +133,40 @@ func (p *Processes) AssumeBuild(pid uint32, addr uint64, id [20]byte, offset uin
 		}
 		p.byBuildID[id] = f
 	}
-	there, ok := fileAddress(f.segments, offset)
-	if !ok || addr < there {
-		return
+	if there, ok := fileAddress(f.segments, offset); ok && addr >= there {
+		p.assume(pid, f, addr-there, addr)
+	}
+}
+
+// AssumeAt is for the same: a file is mapped so that its addresses are that far higher in memory. shown is the path that its frames
+// have for their Module.
+func (p *Processes) AssumeAt(pid uint32, path, shown string, base uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, info, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	held := p.files.hold(f, info, shown)
+	p.files.parse(held)
+	for _, s := range held.segments {
+		if s.exec {
+			p.assume(pid, held, base, base+s.addr)
+			break
+		}
+	}
+	return nil
+}
+
+// assume takes note of a file that is mapped so far up, unless it is known what is at an address of it.
+func (p *Processes) assume(pid uint32, f *file, base, addr uint64) {
+	known := p.known[pid]
+	if known != nil {
+		for _, image := range known.images {
+			if image.at(addr) != nil {
+				return
+			}
+		}
 	}
 	if known == nil {
 		p.makeRoom()
@@ -157,7 +180,7 @@ func (p *Processes) AssumeBuild(pid uint32, addr uint64, id [20]byte, offset uin
 	}
 	for _, s := range f.segments {
 		if s.exec {
-			start := addr - there + s.addr
+			start := base + s.addr
 			image.mappings = append(image.mappings, mapping{start: start, end: start + s.fileSize, offset: s.offset, path: f.path, file: f})
 		}
 	}

@@ -17,7 +17,8 @@ type Object struct {
 	// Device and Inode tell files apart.
 	Device, Inode uint64
 
-	name string
+	// Name is the path that it was opened by.
+	Name string
 	file *os.File
 	img  *image
 }
@@ -57,7 +58,7 @@ func newObject(f *os.File, info *unix.Stat_t, name string) (*Object, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return &Object{
-		Path: fmt.Sprintf("/proc/self/fd/%d", f.Fd()), Device: info.Dev, Inode: info.Ino, name: name, file: f, img: img,
+		Path: fmt.Sprintf("/proc/self/fd/%d", f.Fd()), Device: info.Dev, Inode: info.Ino, Name: name, file: f, img: img,
 	}, nil
 }
 
@@ -67,7 +68,7 @@ func (o *Object) Close() error { return o.file.Close() }
 // Functions lists the functions whose names are wanted, sorted by address; names of one function stand beside each other.
 func (o *Object) Functions(want func(name []byte) bool) (found []Symbol, err error) {
 	seen := map[Symbol]bool{}
-	err = o.img.eachFunction(systemDebugDirs, o.name, func(s elfSymbol) {
+	err = o.img.eachFunction(systemDebugDirs, o.Name, func(s elfSymbol) {
 		if len(found) >= maxListed || !want(s.name) {
 			return
 		}

@@ -30,7 +30,7 @@ const (
 const (
 	maxFrames  = 128
 	stackHead  = 8 + 4*6 + 16 // of a stack's record, behind the common header
-	taskLength = 8 + 16
+	taskLength = 8 + 8 + 16
 )
 
 // stackKey is the key of the tables.
@@ -81,6 +81,7 @@ func comm(b []byte) string {
 // task is a record of a process that begins, executes a program, or ends.
 type task struct {
 	pid, parent uint32
+	code        uint64
 	comm        string
 }
 
@@ -89,7 +90,8 @@ func decodeTask(rec prog.Record) (t task, err error) {
 		return t, fmt.Errorf("a record of a process of %d bytes: a bug of sonde", len(rec.Body))
 	}
 	t.pid, t.parent = binary.LittleEndian.Uint32(rec.Body), binary.LittleEndian.Uint32(rec.Body[4:])
-	t.comm = comm(rec.Body[8:24])
+	t.code = binary.LittleEndian.Uint64(rec.Body[8:])
+	t.comm = comm(rec.Body[16:32])
 	return t, nil
 }
 

@@ -148,6 +148,7 @@ struct files_record {
 struct task_record {
 	struct record_header h;
 	__u32 tgid, parent;
+	__u64 code; /* of RECORD_EXEC: where the program's code begins */
 	char comm[16];
 };
 

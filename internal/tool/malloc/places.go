@@ -20,7 +20,11 @@ type Places struct {
 }
 
 // Function is a function that is probed, by its number.
-type Function struct{ Name, File string }
+type Function struct {
+	Name, File string
+	Address    uint64 // in the file
+	Path       string // that leads to the file
+}
 
 // Function returns the function with that number.
 func (p *Places) Function(number int) Function {
@@ -74,7 +78,7 @@ func (p *Places) Add(o *allocator.Object) ([]prog.MapFill, error) {
 		}
 		fill = append(fill, prog.MapFill{Map: bpfMapFunctions, Key: uint32(p.functions), Value: b})
 		numbers = append(numbers, p.functions)
-		p.names = append(p.names, Function{f.Name, o.Shown})
+		p.names = append(p.names, Function{f.Name, o.Shown, f.Address, o.Path})
 		p.functions++
 	}
 	p.objects[o], p.numbers[o] = number, numbers

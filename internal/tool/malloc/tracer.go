@@ -20,9 +20,11 @@ type World interface {
 	// for one that has ended before: an address lies in a file.
 	Seen(pid uint32, addrs []uint64)
 	Lies(pid uint32, addr uint64, in Place)
+	// Called is for it, too: a function that is probed is at that address.
+	Called(pid uint32, number int, addr uint64)
 	// Began, Executed and Ended tell of processes of the target.
 	Began(pid, parent uint32)
-	Executed(pid uint32)
+	Executed(pid uint32, code uint64) // code is where the code of the program begins
 	Ended(pid uint32)
 }
 
@@ -116,7 +118,7 @@ func (t *Tracer) Record(rec prog.Record) error {
 		case recordExec:
 			t.execs[task.pid] = rec.Time
 			t.comms[task.pid] = task.comm
-			t.show.World.Executed(task.pid)
+			t.show.World.Executed(task.pid, task.code)
 		default:
 			t.show.World.Ended(task.pid)
 		}
@@ -134,6 +136,7 @@ func (t *Tracer) learn(raw rawStack) {
 	s := &stack{pid: raw.key.pid, comm: raw.comm, raw: &raw}
 	pid := raw.key.pid
 	t.show.World.Seen(pid, raw.frames)
+	t.show.World.Called(pid, raw.number, raw.frames[0])
 	if pid == t.placesOf && len(t.places) > 0 {
 		t.lie(&raw)
 	}

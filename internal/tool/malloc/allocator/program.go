@@ -25,27 +25,27 @@ const (
 )
 
 // Program finds what will give a program its memory that does not run yet: it looks for its libraries as the loader will.
-func (f *Finder) Program(path string, environ []string) ([]*Object, error) {
+func (f *Finder) Program(path string, environ []string) (program *symbol.Object, objects []*Object, err error) {
 	l := loader{finder: f, root: "/", environ: environ}
 	file, err := l.program(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return l.load(file)
 }
 
 // Executed finds it for a process that has just put a program in its place, whose libraries are not mapped yet.
-func (f *Finder) Executed(pid int) ([]*Object, error) {
+func (f *Finder) Executed(pid int) (program *symbol.Object, objects []*Object, err error) {
 	proc := "/proc/" + strconv.Itoa(pid)
 	l := loader{finder: f, root: proc + "/root", environ: readEnviron(proc + "/environ")}
 	file, err := symbol.OpenObject(proc + "/exe")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	exe, err := os.Readlink(proc + "/exe")
 	if err != nil {
 		file.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	return l.load(opened{file, strings.TrimSuffix(exe, " (deleted)")})
 }
@@ -118,7 +118,7 @@ func scriptInterpreter(path string) string {
 }
 
 // load lists the files that the loader will map, in the order in which it asks them for a symbol.
-func (l *loader) load(program opened) ([]*Object, error) {
+func (l *loader) load(program opened) (*symbol.Object, []*Object, error) {
 	first := l.finder.take(program.Object, program.path)
 	all := []candidate{{first, true}}
 	type wanted struct {
@@ -168,7 +168,8 @@ func (l *loader) load(program opened) ([]*Object, error) {
 			}
 		}
 	}
-	return choose(all)
+	objects, err := choose(all)
+	return first.file, objects, err
 }
 
 // preloaded are the libraries that come before those that the program needs.
