@@ -74,7 +74,7 @@ var rooms = []room{
 	{
 		dir: "internal/cli",
 		rooms: []string{
-			"internal/tool", "internal/tool/doctor", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
+			"internal/tool", "internal/tool/doctor", "internal/tool/malloc/allocator", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
 			"internal/target", "internal/attach", "internal/stream", "internal/print", "internal/profile", "internal/prog", "internal/kernel",
 			"internal/symbol",
 		},
@@ -87,6 +87,12 @@ var rooms = []room{
 		outside: []string{sys, cilium},
 		object:  true,
 		why:     "a ready tool ends in a prog.Spec and turns records into rows; attaching, instructions and the terminal are not its affair",
+	},
+	{
+		dir:     "internal/tool/malloc/allocator",
+		rooms:   []string{"internal/kernel", "internal/symbol"},
+		outside: []string{sys},
+		why:     "which functions give a process its memory is read from /proc and ELF files; nothing is attached or shown here",
 	},
 	{
 		dir:     "internal/tool/doctor",
