@@ -137,7 +137,7 @@ func (w *mallocWorld) tell(of string, objects []*allocator.Object) {
 	if m.flags.verbose {
 		for _, o := range objects {
 			for _, f := range o.Functions {
-				say(m.io.err, "%s: %s at %#x in %s", m.name, f.Name, f.Address, o.Shown)
+				say(m.io.err, "%s: %s at %#x+%d in %s", m.name, f.Name, f.Address, f.Probe-f.Address, o.Shown)
 			}
 		}
 	}

@@ -22,7 +22,7 @@ type Places struct {
 // Function is a function that is probed, by its number.
 type Function struct {
 	Name, File string
-	Address    uint64 // in the file
+	Address    uint64 // of the probe, in the file
 	Path       string // that leads to the file
 }
 
@@ -72,13 +72,13 @@ func (p *Places) Add(o *allocator.Object) ([]prog.MapFill, error) {
 		if p.opt.Outstanding && f.Size != allocator.SizeGo {
 			flags |= allocator.Pair
 		}
-		b := binary.LittleEndian.AppendUint64(make([]byte, 0, functionSize), f.Address)
+		b := binary.LittleEndian.AppendUint64(make([]byte, 0, functionSize), f.Probe)
 		for _, word := range []uint32{uint32(f.Size), flags, uint32(number), 0} {
 			b = binary.LittleEndian.AppendUint32(b, word)
 		}
 		fill = append(fill, prog.MapFill{Map: bpfMapFunctions, Key: uint32(p.functions), Value: b})
 		numbers = append(numbers, p.functions)
-		p.names = append(p.names, Function{f.Name, o.Shown, f.Address, o.Path})
+		p.names = append(p.names, Function{f.Name, o.Shown, f.Probe, o.Path})
 		p.functions++
 	}
 	p.objects[o], p.numbers[o] = number, numbers

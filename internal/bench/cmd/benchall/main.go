@@ -19,6 +19,7 @@ import (
 
 	"sonde/internal/bench"
 	"sonde/internal/bench/guard"
+	"sonde/internal/bench/malloc"
 	"sonde/internal/bench/measure"
 	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
@@ -59,6 +60,7 @@ var families = []struct {
 	{"run", turns.Names(script.Measures)},
 	{"open", turns.Names(open.Measures)},
 	{"guard", []string{guard.Measure}},
+	{"malloc", turns.Names(malloc.Measures)},
 }
 
 type options struct {
@@ -107,6 +109,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 		names(bench.Tools(""), func(t bench.Tool) string { return t.Key }),
 		names(script.Tools(""), func(t script.Tool) string { return t.Key }),
 		names(open.Tools(""), func(t open.Tool) string { return t.Key }),
+		names(malloc.Tools(""), func(t malloc.Tool) string { return t.Key }),
 	) {
 		if !slices.Contains(tools, key) {
 			tools = append(tools, key)
@@ -175,7 +178,7 @@ func measureAll(o options, out, errs io.Writer) error {
 	}
 	suites := &roots{log: errs}
 	var blocks []block
-	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens, takeGuard} {
+	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens, takeGuard, takeMalloc} {
 		b, err := take(ctx, suites, machine, o, errs)
 		if err != nil {
 			return err

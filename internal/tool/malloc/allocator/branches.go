@@ -142,6 +142,14 @@ func (o *Object) settle() {
 			o.Inner = append(o.Inner, Range{f.Address, f.Address + f.Length})
 		}
 	}
+	for i := range o.Functions {
+		f := &o.Functions[i]
+		if f.Length == 0 {
+			continue
+		}
+		ahead := uint64(probePlace(runtime.GOARCH, o.Code(f.Address, int(min(f.Length, maxCode))), f.Size))
+		f.Probe, f.Offset = f.Probe+ahead, f.Offset+ahead
+	}
 	kept := o.Functions[:0]
 	for i, f := range o.Functions {
 		if !thin[i] {

@@ -12,12 +12,13 @@ import (
 type Function struct {
 	Name    string
 	Address uint64 // in the file, as its code is addressed
-	Offset  uint64 // in the file
-	Length  uint64 // of its code, 0 if that is not known
-	Size    Size
-	Flags   uint32
-	Frees   bool
-	Kept    bool // it matters only where it is asked for what is kept
+	// Probe and Offset are where the probe goes, by its address and by its place in the file.
+	Probe, Offset uint64
+	Length        uint64 // of its code, 0 if that is not known
+	Size          Size
+	Flags         uint32
+	Frees         bool
+	Kept          bool // it matters only where it is asked for what is kept
 }
 
 // Range is of addresses in a file.
@@ -92,7 +93,7 @@ func newObject(file *symbol.Object, shown string, f found, whole bool, pass func
 			continue
 		}
 		fn := Function{
-			Name: s.Name, Address: s.Address, Offset: s.Offset, Length: s.Size, Size: k.size, Flags: k.flags, Frees: k.frees, Kept: k.kept,
+			Name: s.Name, Address: s.Address, Probe: s.Address, Offset: s.Offset, Length: s.Size, Size: k.size, Flags: k.flags, Frees: k.frees, Kept: k.kept,
 		}
 		if n := len(o.Functions); n > 0 && o.Functions[n-1].Address == fn.Address {
 			if better(fn.Name, o.Functions[n-1].Name) {
