@@ -110,6 +110,38 @@ func TestKernelMallocOutstanding(t *testing.T) {
 	}
 }
 
+// Processes that are not given one by one: the probes are in their file, the kernel decides whose calls count.
+func TestKernelMallocByName(t *testing.T) {
+	needMalloc(t)
+	dir := t.TempDir()
+	program := filepath.Join(dir, "asksbyname")
+	writeAllocator(t, program, 20, allocation{"malloc", 100, false})
+	traced := begin(t, exec.Command(program))
+	shown := begin(t, exec.Command(as(t, "sonde"), "malloc", "-n", "^asksbyname$", "--interval", "100ms"))
+	for begun := false; !begun; {
+		line, more := <-shown.lines // the time, again and again
+		if !more {
+			text, _ := os.ReadFile(shown.err.Name())
+			t.Fatalf("it ended: %s", text)
+		}
+		begun = regexp.MustCompile(`^\d\d:\d\d:\d\d$`).MatchString(line)
+	}
+	traced.stdin.Close()
+	for line := range shown.lines {
+		if strings.HasPrefix(line, "2000 bytes in 20 calls; asksbyname (") {
+			break
+		}
+	}
+	if err := shown.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-shown.done
+	text, err := os.ReadFile(shown.err.Name())
+	if err != nil || !strings.Contains(string(text), "sonde: 1 processes: malloc ("+program+")") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
 // compileAsker makes a program of C or C++ with frame pointers.
 func compileAsker(t *testing.T, compiler, name, source string, flags ...string) string {
 	t.Helper()
@@ -230,7 +262,7 @@ func TestKernelMallocstacks(t *testing.T) {
 #include <stdlib.h>
 #include <unistd.h>
 __attribute__((noinline)) void ask(void) { free(malloc(64)); }
-void *work(void *a) { for (int i = 0; i < 1000; i++) ask(); return 0; }
+void *work(void *a) { for (int i = 0; i < 10000; i++) ask(); return 0; }
 int main(void)
 {
 	pthread_t t[4];
@@ -251,7 +283,7 @@ int main(void)
 	for line := range classic.lines {
 		all.WriteString(line + "\n")
 	}
-	if !regexp.MustCompile(`256000 bytes allocated at:\n\tmalloc\+0x0\n\task\+0x[0-9a-f]+\n\twork\+0x[0-9a-f]+\n\tstart_thread\+0x[0-9a-f]+\n$`).MatchString(all.String()) {
+	if !regexp.MustCompile(`2560000 bytes allocated at:\n\tmalloc\+0x0\n\task\+0x[0-9a-f]+\n\twork\+0x[0-9a-f]+\n\tstart_thread\+0x[0-9a-f]+\n$`).MatchString(all.String()) {
 		t.Errorf("%s", all.String())
 	}
 }

@@ -23,7 +23,7 @@ func writeAllocator(t testing.TB, path string, times uint16, calls ...allocation
 	places, sizes := map[string]int{}, map[string]int{}
 	names := []string{"_start", "outer", "hidden", "malloc", "calloc", "realloc", "free"}
 	emit := map[string]func(){
-		"_start": func() { c.loop(times); c.exit() },
+		"_start": func() { c.waits(); c.loop(times); c.exit() },
 		"outer":  func() { c.allocations(calls) },
 		"hidden": c.hidden,
 		// They return addresses of their own that are different for every size.
@@ -52,6 +52,21 @@ func (c *code) goTo(target string) {
 		return
 	}
 	c.near(target, 0xe8)
+}
+
+// waits reads a byte of standard input, or finds its end.
+func (c *code) waits() {
+	if runtime.GOARCH == "arm64" {
+		c.word(0xd2800000) // mov x0, 0
+		c.word(0xd10043e1) // sub x1, sp, 16
+		c.word(0xd2800022) // mov x2, 1
+		c.word(0xd28007e8) // mov x8, 63: read
+		c.word(0xd4000001) // svc 0
+		return
+	}
+	c.add(0x31, 0xc0, 0x31, 0xff)       // xor %eax, %eax: read; xor %edi, %edi
+	c.add(0x48, 0x8d, 0x74, 0x24, 0xf0) // lea -16(%rsp), %rsi
+	c.add(0xba, 1, 0, 0, 0, 0x0f, 0x05) // mov 1, %edx; syscall
 }
 
 // loop calls outer, then hidden once.

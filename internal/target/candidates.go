@@ -47,6 +47,12 @@ func (t *Target) mayBe(id string) bool {
 			}
 		}
 	}
+	if t.comm != nil {
+		name, err := t.host.read("/proc/"+id+"/comm", 4<<10)
+		if err != nil || !t.MatchComm([]byte(strings.TrimSuffix(string(name), "\n"))) {
+			return false
+		}
+	}
 	if t.mode&modeCgroup != 0 && !t.inCgroups(id) {
 		return false
 	}

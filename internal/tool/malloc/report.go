@@ -119,6 +119,9 @@ func (t *Tracer) weight(e *entry) uint64 {
 	return e.all.bytes
 }
 
+// heading is a sink that shows when what follows was summed up.
+type heading interface{ Heading(wall int64) error }
+
 // report shows all stacks; with since, what was counted since the last time.
 func (t *Tracer) report(since bool) error {
 	all, err := t.read()
@@ -150,6 +153,13 @@ func (t *Tracer) report(since bool) error {
 	}
 	if t.show.Ascending {
 		slices.Reverse(all)
+	}
+	if since {
+		if h, ok := t.show.Sink.(heading); ok {
+			if err := h.Heading(int64(t.now) + t.show.Mono2Wall); err != nil {
+				return err
+			}
+		}
 	}
 	for i := range all {
 		t.name(all[i].of)

@@ -15,11 +15,24 @@ type Text struct {
 	// classic writes as mallocstacks does.
 	classic bool
 	rows    int
+	began   bool
 	buf     []byte
 }
 
 // NewText returns a Text; classic has it write as mallocstacks does.
 func NewText(w io.Writer, classic bool) *Text { return &Text{w: w, classic: classic} }
+
+// Heading writes the time, above what was counted until then.
+func (t *Text) Heading(wall int64) error {
+	b := t.buf[:0]
+	if t.began {
+		b = append(b, '\n')
+	}
+	t.began, t.rows = true, 0
+	t.buf = append(time.Unix(0, wall).AppendFormat(b, "15:04:05"), '\n')
+	_, err := t.w.Write(t.buf)
+	return err
+}
 
 // Marks of stacks that are not whole, below their last function.
 var marks = map[string]string{
