@@ -36,20 +36,21 @@ func (m *mallocRun) start() (err error) {
 		return asUsage(err)
 	}
 	m.opt.Filter = !m.single()
-	if m.spec, err = malloc.Spec(m.opt); err != nil {
-		return err
-	}
 	if m.flags.ebpf {
+		m.opt.Functions = 1
+		if m.spec, err = malloc.Spec(m.opt); err != nil {
+			return err
+		}
 		return attach.WriteDisassembly(m.io.out, m.spec)
 	}
 	defer m.closeProfiles()
 	if err := m.openProfiles(); err != nil {
 		return err
 	}
-	m.spec.Uncosted = !m.flags.verbose
 	m.treeLive, m.treeSeeded = malloc.TreeLive, malloc.TreeSeeded
 	m.world = newMallocWorld(m)
 	defer m.world.close()
+	m.hooks.open = m.load
 	m.hooks.attached = m.world.attachFirst
 	m.hooks.followed = m.world.attachTree
 	m.hooks.sink = m.textSink
@@ -68,6 +69,40 @@ func (m *mallocRun) start() (err error) {
 		})
 		return &mallocTracer{Tracer: t, run: m}
 	})
+}
+
+// spareFunctions is how many more functions than those of the first processes can be probed where each needs a program of its
+// own (before 5.15): a descendant may have another allocator.
+const spareFunctions = 4
+
+// load finds what is to be probed, and loads programs for it.
+func (m *mallocRun) load() (*prog.Spec, *attach.Session, error) {
+	if err := m.world.findFirst(); err != nil {
+		return nil, nil, err
+	}
+	for _, o := range m.world.objects() {
+		m.opt.Functions += m.opt.Gives(o)
+	}
+	if m.target.FollowsTree() {
+		m.opt.Functions += spareFunctions
+	}
+	m.world.places = malloc.NewPlaces(m.opt)
+	spec, err := malloc.Spec(m.opt)
+	if err != nil {
+		return nil, nil, err
+	}
+	spec.Uncosted = !m.flags.verbose
+	if err := m.target.Apply(spec); err != nil {
+		return spec, nil, err
+	}
+	s, err := attach.Open(spec)
+	if err != nil {
+		return spec, nil, err
+	}
+	if err := s.Attach(); err != nil {
+		return spec, nil, errors.Join(err, s.Close())
+	}
+	return spec, s, nil
 }
 
 // closing is what closes something.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -24,10 +23,12 @@ type mallocWorld struct {
 	places    *malloc.Places
 	processes *symbol.Processes
 	on        map[uint32]*probedProcess
-	everybody []io.Closer // probes that are for no single process
-	late      int         // descendants that ran before their probes were on
-	failed    int         // descendants that could not be probed
-	failure   error       // the first of those
+	first     []firstProbed
+	tree      []*allocator.Object // of the roots of --tree
+	everybody []io.Closer         // probes that are for no single process
+	late      int                 // descendants that ran before their probes were on
+	failed    int                 // descendants that could not be probed
+	failure   error               // the first of those
 }
 
 // probedProcess is a process with its probes.
@@ -39,7 +40,7 @@ type probedProcess struct {
 
 func newMallocWorld(m *mallocRun) *mallocWorld {
 	return &mallocWorld{
-		run: m, finder: allocator.NewFinder(), places: malloc.NewPlaces(m.opt), processes: symbol.NewProcesses(),
+		run: m, finder: allocator.NewFinder(), processes: symbol.NewProcesses(),
 		on: map[uint32]*probedProcess{},
 	}
 }
@@ -80,37 +81,102 @@ func closeAtOnce(all []io.Closer) error {
 	return errors.Join(errs...)
 }
 
-// attachFirst probes what there is before anything is counted: the processes of -p, COMMAND by the files that it will map; or,
-// where the target is made otherwise, the files of all processes that may be of it.
-func (w *mallocWorld) attachFirst() error {
+// firstProbed is what is probed before anything is counted.
+type firstProbed struct {
+	pid     uint32 // 0: all processes that map the files
+	of      string // as it is called
+	objects []*allocator.Object
+	awaited *symbol.Object // of COMMAND
+}
+
+// findFirst finds what there is to be probed at the beginning: the processes of -p, COMMAND by the files that it will map; or, where
+// the target is made otherwise, the files of all processes that may be of it.
+func (w *mallocWorld) findFirst() error {
 	m := w.run
 	if !m.single() {
-		return w.attachEverybody()
+		return w.findEverybody()
 	}
 	for _, pid := range m.target.PIDs() {
 		objects, err := w.finder.Process(int(pid))
 		if err != nil {
 			return w.explain(int(pid), err)
 		}
-		if err := w.processes.Observe(pid); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := w.probe(pid, objects); err != nil {
-			return w.explain(int(pid), err)
-		}
-		w.tell(fmt.Sprintf("process %d", pid), objects)
+		w.first = append(w.first, firstProbed{pid: pid, of: fmt.Sprintf("process %d", pid), objects: objects})
 	}
-	if m.command != nil {
-		pid := uint32(m.command.Pid())
-		program, objects, err := w.finder.Program(m.command.Path(), os.Environ())
+	if m.command == nil {
+		for _, pid := range m.target.Roots() { // to know how many functions there are; they are probed with their descendants
+			if objects, err := w.finder.Process(int(pid)); err == nil {
+				w.tree = append(w.tree, objects...)
+			}
+		}
+		return nil
+	}
+	program, objects, err := w.finder.Program(m.command.Path(), os.Environ())
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.command.Path(), err)
+	}
+	w.first = append(w.first, firstProbed{uint32(m.command.Pid()), m.command.Path(), objects, program})
+	return nil
+}
+
+// findEverybody finds the files of all processes that may be of the target.
+func (w *mallocWorld) findEverybody() error {
+	pids, err := w.run.target.Running()
+	if err != nil {
+		return err
+	}
+	var all []*allocator.Object
+	for _, pid := range pids {
+		objects, err := w.finder.Process(int(pid))
 		if err != nil {
-			return fmt.Errorf("%s: %w", m.command.Path(), err)
+			continue // it has ended, or has no allocator
 		}
-		if err := w.probe(pid, objects); err != nil {
-			return err
+		for _, o := range objects {
+			if !slices.Contains(all, o) {
+				all = append(all, o)
+			}
 		}
-		w.on[pid].awaited = program
-		w.tell(m.command.Path(), objects)
+	}
+	if len(all) == 0 {
+		return errors.New("no process of the target runs now whose allocator is known; start one first, or use -- COMMAND")
+	}
+	w.first = append(w.first, firstProbed{of: fmt.Sprintf("%d processes", len(pids)), objects: all})
+	return nil
+}
+
+// objects lists the files of the first, each once.
+func (w *mallocWorld) objects() (all []*allocator.Object) {
+	for _, f := range append(w.first, firstProbed{objects: w.tree}) {
+		for _, o := range f.objects {
+			if !slices.Contains(all, o) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
+}
+
+// attachFirst probes what findFirst found.
+func (w *mallocWorld) attachFirst() error {
+	for _, f := range w.first {
+		if f.pid == 0 {
+			for _, o := range f.objects {
+				links, err := w.attach(o, 0)
+				if err != nil {
+					return err
+				}
+				w.everybody = append(w.everybody, links)
+			}
+		} else if err := w.probe(f.pid, f.objects); err != nil {
+			return w.explain(int(f.pid), err)
+		}
+		if f.pid != 0 && f.awaited == nil {
+			_ = w.processes.Observe(f.pid) // if it has ended, it is told soon
+		}
+		if f.awaited != nil {
+			w.on[f.pid].awaited = f.awaited
+		}
+		w.tell(f.of, f.objects)
 	}
 	return nil
 }
@@ -176,39 +242,6 @@ func (w *mallocWorld) attachTree() error {
 	if probed == 0 && len(w.on) == 0 {
 		return failure
 	}
-	return nil
-}
-
-// attachEverybody probes the files of all processes that may be of the target.
-func (w *mallocWorld) attachEverybody() error {
-	m := w.run
-	pids, err := m.target.Running()
-	if err != nil {
-		return err
-	}
-	var all []*allocator.Object
-	for _, pid := range pids {
-		objects, err := w.finder.Process(int(pid))
-		if err != nil {
-			continue // it has ended, or has no allocator
-		}
-		for _, o := range objects {
-			if !slices.Contains(all, o) {
-				all = append(all, o)
-			}
-		}
-	}
-	if len(all) == 0 {
-		return errors.New("no process of the target runs now whose allocator is known; start one first, or use -- COMMAND")
-	}
-	for _, o := range all {
-		links, err := w.attach(o, 0)
-		if err != nil {
-			return err
-		}
-		w.everybody = append(w.everybody, links)
-	}
-	w.tell(fmt.Sprintf("%d processes", len(pids)), all)
 	return nil
 }
 

@@ -55,10 +55,10 @@ func (p *Places) Add(o *allocator.Object) ([]prog.MapFill, error) {
 	}
 	most := maxFunctions
 	if !p.opt.Cookie {
-		most = maxNumbered
+		most = min(maxNumbered, p.opt.Functions)
 	}
 	number := len(p.objects)
-	if number == maxObjects || p.functions+len(o.Functions) > most {
+	if number == maxObjects || p.functions+p.opt.Gives(o) > most {
 		return nil, fmt.Errorf("%s: there is no room for the functions of another allocator: %d files with %d functions are probed already", o.Shown, number, p.functions)
 	}
 	fill := []prog.MapFill{{Map: bpfMapObjects, Key: uint32(number), Value: encodeObject(o)}}

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
 
 	"sonde/internal/prog"
+	"sonde/internal/tool/malloc/allocator"
 )
 
 // Options say what the programs are to gather. Whom they trace is target's business.
@@ -24,6 +26,8 @@ type Options struct {
 	// Cookie says that programs can be told by the probe which function it is for (5.15), Multi that one link takes many
 	// functions and can be for one process.
 	Cookie, Multi bool
+	// Functions is how many functions there are to be told apart without cookies: each needs a program of its own.
+	Functions int
 }
 
 // How much there is room for where nothing else is asked.
@@ -46,8 +50,25 @@ const (
 // numbered is the program for the function with that number, where probes do not tell.
 func numbered(i int) string { return fmt.Sprintf("enter_%d", i) }
 
+// number is the counterpart of numbered.
+func number(name string) (n int, ok bool) {
+	text, ok := strings.CutPrefix(name, "enter_")
+	n, err := strconv.Atoi(text)
+	return n, ok && err == nil
+}
+
 // maxNumbered is how many such programs there are.
 const maxNumbered = 24
+
+// Gives counts the functions of a file that give memory.
+func (o Options) Gives(of *allocator.Object) (n int) {
+	for _, f := range of.Functions {
+		if !f.Frees && (!f.Kept || o.Outstanding) {
+			n++
+		}
+	}
+	return n
+}
 
 // Spec builds what is to be loaded. Of its probes only those of processes come and go are in it: which functions are probed
 // is said later, by Places.
@@ -73,10 +94,9 @@ func Spec(opt Options) (*prog.Spec, error) {
 		}
 	}
 	maps.DeleteFunc(coll.Programs, func(name string, p *ebpf.ProgramSpec) bool {
-		one := strings.HasPrefix(name, "enter_") && name != programEnter
-		switch {
+		switch n, one := number(name); {
 		case one:
-			return opt.Cookie
+			return opt.Cookie || n >= opt.Functions
 		case name == programEnter:
 			return !opt.Cookie
 		case name == programGive:
