@@ -287,7 +287,7 @@ func (w *mallocWorld) hold() error {
 	var errs []error
 	w.finder.New(func(path, shown string, through []allocator.Passage) {
 		_ = w.processes.Hold(path, shown)
-		errs = append(errs, w.put(w.places.Pass(through)))
+		errs = append(errs, w.put(w.places.Pass(path, shown, through)))
 	})
 	return errors.Join(errs...)
 }
@@ -369,6 +369,12 @@ func (w *mallocWorld) Lies(pid uint32, addr uint64, in malloc.Place) {
 func (w *mallocWorld) Called(pid uint32, number int, addr uint64) {
 	if f := w.places.Function(number); f.Path != "" {
 		_ = w.processes.AssumeAt(pid, f.Path, f.File, addr-f.Address)
+	}
+}
+
+func (w *mallocWorld) Passed(pid uint32, addr uint64) {
+	if path, shown, base, ok := w.places.Through(addr); ok {
+		_ = w.processes.AssumeAt(pid, path, shown, base)
 	}
 }
 

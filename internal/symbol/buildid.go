@@ -163,7 +163,8 @@ func (p *Processes) assume(pid uint32, f *file, base, addr uint64) {
 	known := p.known[pid]
 	if known != nil {
 		for _, image := range known.images {
-			if image.at(addr) != nil {
+			// Its file could not be opened if the process ended right then.
+			if at := image.at(addr); at != nil && at.file != nil {
 				return
 			}
 		}

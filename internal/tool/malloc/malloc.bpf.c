@@ -282,10 +282,11 @@ SHARED void count_without(__u32 reason, __u64 size)
 static __always_inline bool look(struct scratch *s, __u64 at)
 {
 	s->from = at;
+	s->words = WINDOW;
 	if (!bpf_probe_read_user(s->window, sizeof(s->window), (void *)at))
 		return true;
-	/* Where the stack begins there is nothing behind it. */
-	s->window[2] = 0;
+	/* Where the stack begins there is nothing behind it; and not all of it need be in memory. */
+	s->words = 2;
 	return !bpf_probe_read_user(s->window, 16, (void *)at);
 }
 
@@ -303,7 +304,7 @@ static __always_inline bool pair_at(struct scratch *s, __u64 at, __u64 *first, _
 {
 	__u64 word = (at - s->from) / 8;
 
-	if ((at & 7) || at < s->from || word > WINDOW - 2) {
+	if ((at & 7) || at < s->from || word + 2 > s->words) {
 		if ((at & 7) || !look(s, at))
 			return false;
 		word = 0;

@@ -159,7 +159,8 @@ struct scratch {
 	__u64 slot;
 	__u64 fp;          /* where walk begins */
 	__u64 hash, check; /* of the stack, by walk */
-	__u64 from; /* the address of the window */
+	__u64 from;  /* the address of the window */
+	__u64 words; /* that it has */
 	__u64 window[WINDOW];
 	struct stack_record r;
 	struct files_record files;

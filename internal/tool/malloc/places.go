@@ -16,7 +16,7 @@ type Places struct {
 	numbers   map[*allocator.Object][]int
 	functions int
 	names     []Function
-	passages  []allocator.Passage
+	passages  []passage
 }
 
 // Function is a function that is probed, by its number.
@@ -106,13 +106,35 @@ func encodeObject(o *allocator.Object) []byte {
 // maxPassages is how many there is room for; a process has a handful.
 const maxPassages = 16
 
-// Pass tells the programs of passages.
-func (p *Places) Pass(through []allocator.Passage) []prog.MapFill {
+// passage is one with its file.
+type passage struct {
+	allocator.Passage
+	path, shown string
+}
+
+// Through finds the file in which a stack passed through a passage that is at that address in memory, and how far up it is mapped.
+func (p *Places) Through(addr uint64) (path, shown string, base uint64, ok bool) {
+	for _, x := range p.passages {
+		if x.Address&pageOffset != addr&pageOffset {
+			continue
+		}
+		if ok {
+			return "", "", 0, false // which of two it is cannot be told
+		}
+		path, shown, base, ok = x.path, x.shown, addr-x.Address, true
+	}
+	return path, shown, base, ok
+}
+
+// Pass tells the programs of passages in a file.
+func (p *Places) Pass(path, shown string, through []allocator.Passage) []prog.MapFill {
 	room := min(maxPassages-len(p.passages), len(through))
 	if room == 0 {
 		return nil
 	}
-	p.passages = append(p.passages, through[:room]...)
+	for _, x := range through[:room] {
+		p.passages = append(p.passages, passage{x, path, shown})
+	}
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(p.passages)))
 	for _, x := range p.passages {
 		b = binary.LittleEndian.AppendUint64(b, x.Code[0])

@@ -22,6 +22,8 @@ type World interface {
 	Lies(pid uint32, addr uint64, in Place)
 	// Called is for it, too: a function that is probed is at that address.
 	Called(pid uint32, number int, addr uint64)
+	// Passed likewise: a place at that address was recognised by its code.
+	Passed(pid uint32, addr uint64)
 	// Began, Executed and Ended tell of processes of the target.
 	Began(pid, parent uint32)
 	Executed(pid uint32, code uint64) // code is where the code of the program begins
@@ -137,6 +139,9 @@ func (t *Tracer) learn(raw rawStack) {
 	pid := raw.key.pid
 	t.show.World.Seen(pid, raw.frames)
 	t.show.World.Called(pid, raw.number, raw.frames[0])
+	for _, addr := range raw.frames[1 : raw.direct-1] {
+		t.show.World.Passed(pid, addr)
+	}
 	if pid == t.placesOf && len(t.places) > 0 {
 		t.lie(&raw)
 	}
