@@ -23,6 +23,6 @@ func Notes() []string {
 	return []string{
 		"Medians, [lowest–highest] where rounds differ. Every tool watches one process, in a single thread on one CPU, whose functions keep frame pointers; " +
 			"an untraced call is measured before and after each tool. mallocstacks is a script of our own that does what bcc's example does (the headers that it compiles against are those of another kernel, " +
-			"of which it needs the registers only); the one line is `" + oneLiner + "`. The peers watch malloc alone, sonde all functions that give memory.",
+			"of which it needs the registers only); the one line is `" + oneLiner + "`. The peers watch malloc alone, sonde all functions that give memory. They put their probe on malloc's first instruction, which in this C library has to be stepped through in a copy: a second trap, and a very dear one in a virtual machine, as this is. sonde puts it a few instructions further on.",
 	}
 }
