@@ -9,7 +9,7 @@ KERNEL  ?= 6.1
 export CGO_ENABLED = 0
 BUILD_FLAGS = -trimpath -buildvcs=false -ldflags "-s -w -buildid= -funcalign=16 -X sonde/internal/cli.version=$(VERSION)" $(COLD:%=-gcflags=%=-l)
 # What little of a record passes through is compiled without inlining: a twenty-fifth of the binary, and nothing to be measured of speed.
-COLD = fmt compress/flate compress/gzip compress/zlib go.yaml.in/yaml/v3 sonde/internal/attach sonde/internal/cli sonde/internal/tool/doctor sonde/internal/tool/guard/... sonde/internal/tool/open/dynevent \
+COLD = fmt compress/flate compress/gzip compress/zlib go.yaml.in/yaml/v3 sonde/internal/attach sonde/internal/cli sonde/internal/tool/doctor sonde/internal/tool/guard/... sonde/internal/tool/open/dynevent sonde/internal/tool/malloc/... \
 	sonde/internal/profile sonde/internal/target sonde/internal/compile/syntax sonde/internal/compile/check \
 	github.com/spf13/... github.com/ianlancetaylor/demangle github.com/ulikunitz/... \
 	regexp/... encoding/json debug/... text/... crypto/...

@@ -159,8 +159,8 @@ func (c *code) returnsSum(argument uint32) {
 		c.word(0xd65f03c0)               // ret
 		return
 	}
-	from := byte(0xbf) // lea 0x100000(%rdi), %rax
-	if from = 0x87; argument == 1 {
+	from := byte(0x87) // lea 0x100000(%rdi), %rax
+	if argument == 1 {
 		from = 0x86 // (%rsi)
 	}
 	c.add(0x48, 0x8d, from, 0, 0, 0x10, 0, 0xc3)

@@ -148,8 +148,11 @@ func (o *Object) Needs() (libraries, folders []string) {
 	return libraries, folders
 }
 
-// maxRelocations bounds how many are read of a file.
-const maxRelocations = 1 << 20
+// maxRelocations bounds how many are read of a file; relocations is the type of the sections that they are in.
+const (
+	maxRelocations                 = 1 << 20
+	relocations    elf.SectionType = 4
+)
 
 // Slots tells by what the file's calls of other files go: the address of the pointer, and the name of the function.
 func (o *Object) Slots() (slots map[uint64]string, err error) {
@@ -164,7 +167,7 @@ func (o *Object) Slots() (slots map[uint64]string, err error) {
 	slots = map[uint64]string{}
 	order := o.img.file.ByteOrder
 	for _, s := range o.img.file.Sections {
-		if s.Type != elf.SHT_RELA {
+		if s.Type != relocations {
 			continue
 		}
 		data := o.img.section(s, maxRelocations*24)
