@@ -75,7 +75,7 @@ var rooms = []room{
 	{
 		dir: "internal/cli",
 		rooms: []string{
-			"internal/tool", "internal/tool/doctor", "internal/tool/proc", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
+			"internal/tool", "internal/tool/doctor", "internal/tool/proc", "internal/tool/malloc/allocator", "internal/fileevent", "internal/script", "internal/compile", "internal/compile/syntax", "internal/compile/types",
 			"internal/target", "internal/attach", "internal/stream", "internal/print", "internal/profile", "internal/prog", "internal/kernel",
 			"internal/symbol", "internal/object", "internal/tracefs",
 		},
@@ -94,6 +94,12 @@ var rooms = []room{
 		rooms:   []string{"internal/tool", "internal/stream", "internal/print", "internal/prog"},
 		outside: []string{sys, cilium},
 		why:     "proc is a tool whose programs are in exec's object: the records of execs are the same",
+	},
+	{
+		dir:     "internal/tool/malloc/allocator",
+		rooms:   []string{"internal/kernel", "internal/symbol"},
+		outside: []string{sys},
+		why:     "which functions give a process its memory is read from /proc and ELF files; nothing is attached or shown here",
 	},
 	{
 		dir:     "internal/tool/doctor",

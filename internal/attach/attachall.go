@@ -23,7 +23,7 @@ const closersAtOnce = 64
 // It goes from probe to probe: the kernel does this under locks, so that several threads would take as long (measured with
 // 300 and more tracepoints, kprobes, uprobes and functions, on 6.1 to 6.18).
 func (s *Session) Attach() error {
-	if !s.spec.Lean || s.spec.Stats {
+	if s.spec.Stats || !s.spec.Lean && !s.spec.Uncosted {
 		if c, err := ebpf.EnableStats(uint32(statsRunTime)); err == nil {
 			s.stats = c
 		}

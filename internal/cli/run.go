@@ -142,6 +142,8 @@ var dropIns = map[string]func(streams, string) *cobra.Command{
 	"opensnoop": opensnoopCommand,
 	"bootstrap": bootstrapCommand,
 	classicName: bpftraceCommand,
+
+	"mallocstacks": mallocstacksCommand,
 }
 
 func rootCommand(io streams) *cobra.Command {
@@ -154,19 +156,20 @@ func rootCommand(io streams) *cobra.Command {
   sonde exec              trace every exec of the host
   sonde open -- ls /      trace the files that a command opens
   sonde proc -- make      trace the processes of a command, and end with their tree
+  sonde malloc -- make    who asks for memory, by stack
   sonde guard deny FILE   report, deny or kill what must not be done to files
   sonde run FILE.bt       run a bpftrace script; -e PROGRAM, one given here
   sonde run FILE.o        run a compiled BPF object
   sonde list 'PATTERN'    which probes there are here
   sonde doctor            what this kernel and these privileges allow
 
-Linked to the name execsnoop, opensnoop, bootstrap or bpftrace, it takes that tool's flags and prints what it prints.`,
+Linked to the name execsnoop, opensnoop, bootstrap, mallocstacks or bpftrace, it takes that tool's flags and prints what it prints.`,
 		Args: commandName,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	common(root)
 	addVersion(root)
-	root.AddCommand(execCommand(io), openCommand(io), procCommand(io), guardCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
+	root.AddCommand(execCommand(io), openCommand(io), procCommand(io), mallocCommand(io), guardCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }

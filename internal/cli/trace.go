@@ -73,9 +73,11 @@ type run struct {
 type hooks struct {
 	// open takes the place of loading run.spec and attaching it; it is called when COMMAND is there, and waits.
 	open     func() (*prog.Spec, *attach.Session, error)
-	attached func() error              // all is attached; the heading is not written, COMMAND still waits
-	beside   func(ctx context.Context) // runs beside the reading of records; the run ends when it returns
-	ending   func(sig os.Signal)       // at once when the run is to end, not on the reader's goroutine; nil: no signal
+	attached func() error                   // all is attached; the heading is not written, COMMAND still waits
+	followed func() error                   // the followed tree is known
+	sink     func(*print.Output) print.Sink // makes the sink of the text form
+	beside   func(ctx context.Context)      // runs beside the reading of records; the run ends when it returns
+	ending   func(sig os.Signal)            // at once when the run is to end, not on the reader's goroutine; nil: no signal
 	// account adds to the account; lines go below it on standard error.
 	account func(s *prog.Summary) (lines []string, err error)
 	signals []os.Signal // those that end the run, in place of endSignals
@@ -152,6 +154,9 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 	r.tool = tool(sink, mono2wall)
 	alive, err := r.reseed()
 	if err != nil {
+		return err
+	}
+	if err := call(r.hooks.followed); err != nil {
 		return err
 	}
 	// The heading says to who waits for it that nothing is missed from here on.
@@ -486,6 +491,9 @@ func (r *run) openOutput() (err error) {
 }
 
 func (r *run) sink() print.Sink {
+	if r.hooks.sink != nil {
+		return r.hooks.sink(r.file)
+	}
 	if len(r.also) == 0 {
 		return r.sinkOf(r.rowType, r.columnOptions())
 	}

@@ -127,7 +127,6 @@ func (c *code) align() {
 
 // programELF has one segment with the headers, the code and the texts, and a symbol table.
 func programELF(functions []userFunction) []byte {
-	const base, header, segment, section, start = 0x400000, 64, 56, 64, 0x80
 	var c code
 	places, sizes := map[string]int{"_start": 0}, map[string]int{}
 	for _, f := range functions {
@@ -145,6 +144,12 @@ func programELF(functions []userFunction) []byte {
 		places["text "+f.name] = len(c.bytes)
 		c.add(append([]byte(f.text), 0)...)
 	}
+	return codeELF(&c, append([]string{"_start"}, functionNames(functions)...), places, sizes)
+}
+
+// codeELF makes an executable file of code that begins with _start; names are the symbols that it has.
+func codeELF(c *code, symbolNames []string, places, sizes map[string]int) []byte {
+	const base, header, segment, section, start = 0x400000, 64, 56, 64, 0x80
 	for _, x := range c.fixes {
 		x.put(c.bytes[x.at:], places[x.target]-x.at)
 	}
@@ -153,7 +158,7 @@ func programELF(functions []userFunction) []byte {
 	names := []byte{0}
 	write := func(b *bytes.Buffer, v any) { _ = binary.Write(b, binary.LittleEndian, v) } // into memory: cannot fail
 	write(&symbols, elf.Sym64{})
-	for _, name := range append([]string{"_start"}, functionNames(functions)...) {
+	for _, name := range symbolNames {
 		write(&symbols, elf.Sym64{
 			Name: uint32(len(names)), Info: byte(elf.STB_GLOBAL)<<4 | byte(elf.STT_FUNC), Shndx: 1,
 			Value: uint64(base + start + places[name]), Size: uint64(sizes[name]),

@@ -5,6 +5,12 @@ import "unicode/utf8"
 // AppendJSON appends s as a JSON string, in the form that NewJSON's sinks write.
 func AppendJSON(dst, s []byte) []byte { return appendString(dst, s) }
 
+// AppendText appends s in the form of the text sinks, safe on one line.
+func AppendText(dst, s []byte) []byte {
+	dst, _ = appendText(dst, s, false)
+	return dst
+}
+
 // AppendVisible appends s for a terminal: what could command it, hide or turn the direction of text is escaped as in the
 // text sinks, but newlines and tabs stay as they are.
 func AppendVisible(dst, s []byte) []byte {

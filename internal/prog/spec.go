@@ -102,6 +102,8 @@ type Spec struct {
 	Foreign bool
 	// Stats switches the kernel's statistics of BPF programs on for a Lean Spec; that costs each run some 90 ns.
 	Stats bool
+	// Uncosted leaves those statistics off for any other Spec too.
+	Uncosted bool
 }
 
 // MapFill is one entry to be written to a map before the probes are on. Key and Value are as Map.Put takes them.

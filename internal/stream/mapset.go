@@ -55,6 +55,18 @@ func (s *Maps) Zero(name string, t *Table) error {
 	return t.Zero(m)
 }
 
+// PerCPU reads the values that an array of per-CPU values has at an index, one for each possible CPU.
+func (s *Maps) PerCPU(name string, index uint32) (values [][]byte, err error) {
+	m, err := s.get(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.Lookup(index, &values); err != nil {
+		return nil, fmt.Errorf("map %s: %w", name, err)
+	}
+	return values, nil
+}
+
 // ReadAt fills p with what lies at off in the value of an array map of one entry, which is mapped into memory.
 func (s *Maps) ReadAt(name string, p []byte, off int) error {
 	memory, err := s.memory(name, len(p), off)

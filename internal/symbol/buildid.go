@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"path/filepath"
+	"slices"
+	"time"
 )
 
 // ByBuildID names the byte at an offset of the file with a build ID, as the kernel gives them in stacks: among the files of
@@ -105,4 +107,85 @@ func mappedSomewhere(segments []segment) bool {
 		}
 	}
 	return false
+}
+
+// Hold keeps a file, so that it is known by its build ID; shown is the path that frames in it have for their Module.
+func (p *Processes) Hold(path, shown string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, info, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	p.files.hold(f, info, shown)
+	return nil
+}
+
+// AssumeBuild is for a process that may have ended before it was observed as a whole: at that address is the byte at an offset of the
+// file with a build ID. It is taken note of if the file is known.
+func (p *Processes) AssumeBuild(pid uint32, addr uint64, id [20]byte, offset uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, found := p.byBuildID[id]
+	if !found {
+		if f = p.files.withBuildID(id); f == nil {
+			return
+		}
+		p.byBuildID[id] = f
+	}
+	if there, ok := fileAddress(f.segments, offset); ok && addr >= there {
+		p.assume(pid, f, addr-there, addr)
+	}
+}
+
+// AssumeAt is for the same: a file is mapped so that its addresses are that far higher in memory. shown is the path that its frames
+// have for their Module.
+func (p *Processes) AssumeAt(pid uint32, path, shown string, base uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, info, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	held := p.files.hold(f, info, shown)
+	p.files.parse(held)
+	for _, s := range held.segments {
+		if s.exec {
+			p.assume(pid, held, base, base+s.addr)
+			break
+		}
+	}
+	return nil
+}
+
+// assume takes note of a file that is mapped so far up, unless it is known what is at an address of it.
+func (p *Processes) assume(pid uint32, f *file, base, addr uint64) {
+	known := p.known[pid]
+	if known != nil {
+		for _, image := range known.images {
+			// Its file could not be opened if the process ended right then.
+			if at := image.at(addr); at != nil && at.file != nil {
+				return
+			}
+		}
+	}
+	if known == nil {
+		p.makeRoom()
+		known = &process{ended: true}
+		p.known[pid] = known
+	}
+	image := known.newest()
+	if image == nil || !image.assumed {
+		image = &memory{assumed: true}
+		p.add(known, image)
+	}
+	for _, s := range f.segments {
+		if s.exec {
+			start := base + s.addr
+			image.mappings = append(image.mappings, mapping{start: start, end: start + s.fileSize, offset: s.offset, path: f.path, file: f})
+		}
+	}
+	slices.SortFunc(image.mappings, func(x, y mapping) int { return order(x.start < y.start) })
+	p.clock++
+	known.used, known.checked = p.clock, time.Now()
 }

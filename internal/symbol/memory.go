@@ -23,6 +23,7 @@ type memory struct {
 	cost     time.Duration // of reading
 	rereads  int
 	jit      perfMap
+	assumed  bool // of build IDs: it was not read
 }
 
 // birth tells programs from each other: by when the process began, since process IDs are used again, and by where its

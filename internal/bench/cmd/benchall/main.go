@@ -19,6 +19,7 @@ import (
 
 	"sonde/internal/bench"
 	"sonde/internal/bench/guard"
+	"sonde/internal/bench/malloc"
 	"sonde/internal/bench/measure"
 	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
@@ -61,6 +62,7 @@ var families = []struct {
 	{"open", turns.Names(open.Measures)},
 	{"proc", turns.Names(proc.Measures)},
 	{"guard", []string{guard.Measure}},
+	{"malloc", turns.Names(malloc.Measures)},
 }
 
 type options struct {
@@ -110,6 +112,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 		names(script.Tools(""), func(t script.Tool) string { return t.Key }),
 		names(open.Tools(""), func(t open.Tool) string { return t.Key }),
 		names(proc.Tools(""), func(t proc.Tool) string { return t.Key }),
+		names(malloc.Tools(""), func(t malloc.Tool) string { return t.Key }),
 	) {
 		if !slices.Contains(tools, key) {
 			tools = append(tools, key)
@@ -178,7 +181,7 @@ func measureAll(o options, out, errs io.Writer) error {
 	}
 	suites := &roots{log: errs}
 	var blocks []block
-	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens, takeProcs, takeGuard} {
+	for _, take := range []func(context.Context, *roots, string, options, io.Writer) (block, error){takeExec, takeScripts, takeOpens, takeProcs, takeGuard, takeMalloc} {
 		b, err := take(ctx, suites, machine, o, errs)
 		if err != nil {
 			return err

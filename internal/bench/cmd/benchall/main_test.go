@@ -17,8 +17,8 @@ func TestParse(t *testing.T) {
 		{"the measures of opens", "-only open -tools sonde,opensnoop", ""},
 		{"one of them", "-only run-flood", ""},
 		{"everything", "-rounds 2 -only start,guest -tools sonde,bpfcc -readme R -json J -sonde S", ""},
-		{"unknown measure", "-only start,speed", `-only: "speed" is none of start, storm, cost, size, guest, run, run-cost, run-flood, run-start, run-stop, run-compile, run-dump, open, open-flood, open-small, open-paced, open-start, proc, proc-storm, guard, guard-cost`},
-		{"unknown tool", "-tools gdb", `-tools: "gdb" is none of sonde, libbpf, bpftrace, bpfcc, bpftrace-stable, clang, opensnoop, opensnoop.bt, exitsnoop`},
+		{"unknown measure", "-only start,speed", `-only: "speed" is none of start, storm, cost, size, guest, run, run-cost, run-flood, run-start, run-stop, run-compile, run-dump, open, open-flood, open-small, open-paced, open-start, proc, proc-storm, guard, guard-cost, malloc, malloc-cost, malloc-stacks`},
+		{"unknown tool", "-tools gdb", `-tools: "gdb" is none of sonde, libbpf, bpftrace, bpfcc, bpftrace-stable, clang, opensnoop, opensnoop.bt, exitsnoop, mallocstacks`},
 		{"no rounds", "-rounds 0", "-rounds 0: want 1 to 1000"},
 		{"a word too many", "now", `unknown argument "now"`},
 	} {

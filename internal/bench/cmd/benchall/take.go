@@ -2,18 +2,27 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"sonde/internal/bench"
 	"sonde/internal/bench/guard"
+	"sonde/internal/bench/malloc"
 	"sonde/internal/bench/open"
 	"sonde/internal/bench/peers"
 	"sonde/internal/bench/proc"
 	"sonde/internal/bench/report"
 	"sonde/internal/bench/script"
 	"sonde/internal/bench/turns"
+	"sonde/internal/vmtest/fetch"
 )
 
 // roots makes and mounts the roots of the peers that are asked for, each once.
@@ -180,6 +189,70 @@ func takeGuard(ctx context.Context, _ *roots, _ string, o options, log io.Writer
 		text: heading("in a guest of "+results.Machine) + guard.Table().Markdown(results),
 	}, nil
 }
+
+// takeMalloc takes the measures of sonde malloc.
+func takeMalloc(ctx context.Context, roots *roots, machine string, o options, log io.Writer) (block, error) {
+	measures := wanted(o, malloc.Measures)
+	tools := malloc.Pick(malloc.Tools(o.sonde), o.tools)
+	if len(measures) == 0 || len(tools) == 0 {
+		return block{}, nil
+	}
+	root, err := roots.get(ctx, malloc.Suite)
+	if err != nil {
+		return block{}, err
+	}
+	versions, err := root.Versions()
+	if err != nil {
+		return block{}, err
+	}
+	results := &report.Results{Machine: machine, Columns: malloc.Columns(tools, versions), Notes: append(malloc.Notes(), bench.Busy()...)}
+	b := &malloc.Bench{Tools: tools, Root: root, Rounds: o.rounds, Log: log, Results: results}
+	if slices.ContainsFunc(tools, func(t malloc.Tool) bool { return t.Package == "bpfcc-tools" }) {
+		if err := headers(ctx, root, log); err != nil {
+			return block{}, err
+		}
+	}
+	if err := b.Run(ctx, measures); err != nil {
+		return block{}, err
+	}
+	return block{
+		name: "bench:malloc", results: []*report.Results{results},
+		text: heading("on "+machine) + malloc.Table().Markdown(results),
+	}, nil
+}
+
+// headers puts headers of a kernel into a root, for what compiles against any, in the place of those of the kernel that runs.
+func headers(ctx context.Context, root peers.Root, log io.Writer) error {
+	cache, err := fetch.Open("", false, log)
+	if err != nil {
+		return err
+	}
+	kernel, err := cache.Kernel(ctx, newestKernel)
+	if err != nil {
+		return err
+	}
+	if err := root.Headers(ctx, kernel.Release, log); err != nil {
+		return err
+	}
+	var running unix.Utsname
+	if err := unix.Uname(&running); err != nil {
+		return err
+	}
+	version, _, _ := strings.Cut(kernel.Release, "-")
+	dir := filepath.Join(root.Dir, "usr/lib/modules", unix.ByteSliceToString(running.Release[:]))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for link, to := range map[string]string{"build": "linux-headers-" + kernel.Release, "source": "linux-headers-" + version + "-common"} {
+		if err := os.Symlink("/usr/src/"+to, filepath.Join(dir, link)); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// newestKernel is of the suite of the peers, which has its headers.
+const newestKernel = "7.2"
 
 // heading is the line above a table.
 func heading(where string) string { return "`make bench` " + where + ":\n\n" }
