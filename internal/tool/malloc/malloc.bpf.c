@@ -676,20 +676,21 @@ int give(struct regs *ctx)
 	return 0;
 }
 
-SEC("uprobe")
-int enter_cookie(struct regs *ctx)
-{
-	if (!want_cookie)
-		return 0;
-	return enter(ctx, bpf_get_attach_cookie((void *)ctx));
-}
-
-/* Before 5.15 a program is not told which probe it runs for: one for each function. */
+/* A function of its own, so that the object has it once. */
 SHARED int enter_number(struct regs *ctx, __u32 index)
 {
 	return enter(ctx, index);
 }
 
+SEC("uprobe")
+int enter_cookie(struct regs *ctx)
+{
+	if (!want_cookie)
+		return 0;
+	return enter_number(ctx, bpf_get_attach_cookie((void *)ctx));
+}
+
+/* Before 5.15 a program is not told which probe it runs for: one for each function. */
 #define ENTER(i) \
 	SEC("uprobe") int enter_##i(struct regs *ctx) { return enter_number(ctx, i); }
 
