@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"compress/gzip"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -41,8 +42,11 @@ func WritePprof(w io.Writer, p *Profile) error {
 		strings: map[string]uint64{}, functions: map[pprofFunction]uint64{}, mappings: map[pprofMapping]*mappingState{}, locations: map[string]uint64{},
 	}
 	b.string("") // the first has to be
-	_, err := w.Write(gzipped(b.profile(p)))
-	return err
+	z := gzip.NewWriter(w)
+	if _, err := z.Write(b.profile(p)); err != nil {
+		return err
+	}
+	return z.Close()
 }
 
 type pprofFunction struct{ name, mangled, file string }

@@ -2,9 +2,7 @@ package profile
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -204,46 +202,6 @@ func TestGoToolPprof(t *testing.T) {
 			}
 		}
 	}
-}
-
-// Own compression against the library's reader, on all kinds of bytes.
-func TestGzip(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	noise := make([]byte, 300_000)
-	for i := range noise {
-		noise[i] = byte(r.Uint32())
-	}
-	words := make([]byte, 0, 300_000)
-	for len(words) < 200_000 {
-		words = append(words, []string{"malloc", "calloc", "x", "\x00\x00\x00\x00\x00\x00\x00"}[r.IntN(4)]...)
-	}
-	for _, data := range [][]byte{
-		nil, {1}, []byte("abc"), []byte("abcd"), []byte("abcdabcdabcd"), bytes.Repeat([]byte{0}, 100_000), bytes.Repeat([]byte{200}, 259),
-		noise, words, append(append(bytes.Clone(noise[:window]), words[:10]...), noise[:40_000]...),
-	} {
-		checkGzip(t, data)
-	}
-	if n := len(gzipped(words)); n > len(words)/4 {
-		t.Errorf("%d bytes become %d", len(words), n)
-	}
-}
-
-func checkGzip(t *testing.T, data []byte) {
-	t.Helper()
-	r, err := gzip.NewReader(bytes.NewReader(gzipped(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := io.ReadAll(r)
-	if err != nil || !bytes.Equal(got, data) {
-		t.Fatalf("%d bytes come back as %d: %v", len(data), len(got), err)
-	}
-}
-
-func FuzzGzip(f *testing.F) {
-	f.Add([]byte("abcdabcdabcdabcd"))
-	f.Add(bytes.Repeat([]byte("xy"), 40_000))
-	f.Fuzz(checkGzip)
 }
 
 func TestEndOf(t *testing.T) {
