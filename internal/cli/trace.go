@@ -491,7 +491,7 @@ func (r *run) openOutput() (err error) {
 }
 
 func (r *run) sink() print.Sink {
-	if r.hooks.sink != nil {
+	if r.hooks.sink != nil && !r.out.json {
 		return r.hooks.sink(r.file)
 	}
 	if len(r.also) == 0 {

@@ -126,7 +126,7 @@ func TestPaths(t *testing.T) {
 			if _, err := e.Decode(c.made.body(), 0); err != nil {
 				t.Fatal(err)
 			}
-			var m Maker
+			m := NewMaker(0, nil)
 			values := make([]prog.Value, len(Fields))
 			m.Fill(values, &e)
 			shown := func(v prog.Value, null string) string {
@@ -210,7 +210,7 @@ func FuzzDecode(f *testing.F) {
 		if len(own) != extra {
 			t.Fatalf("%d bytes of the tool's own, want %d", len(own), extra)
 		}
-		var m Maker
+		m := NewMaker(0, nil)
 		values := make([]prog.Value, len(Fields))
 		m.Fill(values, &e)
 		e.AppendFull(nil)
