@@ -64,7 +64,11 @@ func (t *timeline) process(i int, p *process) {
 		t.buf = append(t.buf, `,"cat":"process","ts":`...)
 		t.buf = appendMicros(t.buf, im.at-t.first)
 		t.buf = append(t.buf, `,"dur":`...)
-		t.buf = appendMicros(t.buf, max(until, im.at)-im.at)
+		took := max(until, im.at) - im.at
+		if !last && took > 0 {
+			took-- // readers add up in floating point: what ends where the next begins would overlap it, now and then
+		}
+		t.buf = appendMicros(t.buf, took)
 		t.buf = append(t.buf, `,"args":{"pid":`...)
 		t.buf = strconv.AppendUint(t.buf, uint64(p.pid), 10)
 		t.buf = strconv.AppendUint(append(t.buf, `,"ppid":`...), uint64(p.ppid), 10)
