@@ -124,9 +124,9 @@ var everywhere = []kernel.Feature{kernel.BTF, kernel.Tracefs, kernel.Tracepoint,
 
 // lacking are the features that Debian's stock cloud kernels do not have; all others they have.
 var lacking = map[string][]kernel.Feature{
-	"5.10": {kernel.FetchAtomics, kernel.KprobeMulti, kernel.LSM, kernel.UprobeMulti, kernel.OverrideReturn},
-	"6.1":  {kernel.KprobeMulti, kernel.UprobeMulti, kernel.OverrideReturn},
-	"6.12": {kernel.OverrideReturn},
+	"5.10": {kernel.FetchAtomics, kernel.KprobeMulti, kernel.LSM, kernel.UprobeMulti, kernel.OverrideReturn, kernel.FmodRetSyscall},
+	"6.1":  {kernel.KprobeMulti, kernel.UprobeMulti, kernel.OverrideReturn, kernel.FmodRetSyscall},
+	"6.12": {kernel.OverrideReturn, kernel.FmodRetSyscall},
 	"7.2":  {kernel.OverrideReturn},
 }
 
