@@ -21,7 +21,7 @@ func EndOf(frames []Frame, walked, limit int) End {
 	}
 	last := &frames[len(frames)-1]
 	switch {
-	case beginsThread(last.Name), last.Kernel:
+	case BeginsThread(last.Name), returnsFromSignal(last.Name), last.Kernel:
 		return Complete
 	case last.Name == "" && ofLibrary(last.Module) && len(frames) > 1 && !ofLibrary(frames[len(frames)-2].Module):
 		return Complete
@@ -33,14 +33,25 @@ func EndOf(frames []Frame, walked, limit int) End {
 
 // firsts are functions that threads begin with, and those of Go's runtime that run on stacks of their own.
 var firsts = []string{
-	"_start", "start_thread", "clone", "clone3", "__clone", "__clone3", "thread_start", "__thread_start", "_dl_start", "_dl_start_user", "_dlstart",
-	"runtime.goexit", "runtime.mstart", "runtime.mcall", "runtime.morestack", "runtime.rt0_go", "runtime.asmcgocall", "runtime.sigreturn__sigaction",
-	"crosscall1", "crosscall_amd64", "__restore_rt", "__kernel_rt_sigreturn",
+	"_start", "_start_c", "libc_start_main_stage2", "start_thread", "clone", "clone3", "__clone", "__clone3", "__clone_internal", "thread_start", "__thread_start",
+	"_dl_start", "_dl_start_user", "_dlstart",
+	"runtime.goexit", "runtime.goexit0", "runtime.mstart", "runtime.mcall", "runtime.systemstack_switch", "runtime.morestack", "runtime.rt0_go",
+	"runtime.asmcgocall", "runtime.sigreturn__sigaction", "crosscall1", "crosscall_amd64",
 }
 
-func beginsThread(name string) bool {
-	name = strings.TrimSuffix(strings.TrimSuffix(name, ".abi0"), "@plt")
+// BeginsThread says whether threads begin with a function of that name: no caller is missing above it. What a compiler split off
+// from a function counts as the function.
+func BeginsThread(name string) bool {
+	name, _, _ = strings.Cut(name, ".part.")
+	name, _, _ = strings.Cut(name, ".cold")
+	name, _, _ = strings.Cut(name, "@")
+	name = strings.TrimSuffix(name, ".abi0")
 	return slices.Contains(firsts, name) || strings.HasPrefix(name, "__libc_start") || strings.HasPrefix(name, "_rt0_")
+}
+
+// returnsFromSignal says whether a name is of what signal handlers return to, where the walk may end.
+func returnsFromSignal(name string) bool {
+	return name == "__restore_rt" || name == "__kernel_rt_sigreturn"
 }
 
 // ofLibrary says whether a module is a C library or its loader.

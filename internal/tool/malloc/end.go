@@ -1,27 +1,6 @@
 package malloc
 
-import (
-	"strings"
-
-	"sonde/internal/profile"
-)
-
-// first are the functions that threads begin with: no caller is missing above them. Parts of a function that the compiler split
-// off have a dot behind its name.
-var first = map[string]bool{
-	"_start": true, "__libc_start_main": true, "__libc_start_main_impl": true, "__libc_start_call_main": true, "_start_c": true,
-	"libc_start_main_stage2": true, "start_thread": true, "clone": true, "__clone": true, "clone3": true, "__clone3": true, "__clone_internal": true,
-	"thread_start": true, "_dl_start_user": true, "_dl_start": true, "__restore_rt": false,
-	"runtime.goexit": true, "runtime.goexit.abi0": true, "runtime.goexit0": true, "runtime.mstart": true, "runtime.mstart.abi0": true, "runtime.rt0_go": true,
-	"runtime.rt0_go.abi0": true, "runtime.mcall": true, "runtime.systemstack_switch": true,
-}
-
-func isFirst(name string) bool {
-	name, _, _ = strings.Cut(name, ".part.")
-	name, _, _ = strings.Cut(name, ".cold")
-	name, _, _ = strings.Cut(name, "@")
-	return first[name]
-}
+import "sonde/internal/profile"
 
 // judge says how a stack ended, and takes off what cannot belong to it.
 //
@@ -31,7 +10,7 @@ func isFirst(name string) bool {
 // is known of the outermost function's name.
 func judge(frames []profile.Frame, end uint32) ([]profile.Frame, profile.End) {
 	for i := range frames {
-		if isFirst(frames[i].Name) || isFirst(frames[i].Mangled) {
+		if profile.BeginsThread(frames[i].Name) || profile.BeginsThread(frames[i].Mangled) {
 			return frames[:i+1], profile.Complete
 		}
 	}
