@@ -201,7 +201,7 @@ func TestGuestGuardOneLiners(t *testing.T) {
 }
 
 // The keys of JSON records, and that each rule's counters come before the summary.
-func TestGuestGuardJSON(t *testing.T) {
+func TestGuestEndsGuardJSON(t *testing.T) {
 	needGuard(t)
 	path := fileOf(t, "secret", "")
 	out := filepath.Join(t.TempDir(), "records")

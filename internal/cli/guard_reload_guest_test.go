@@ -35,7 +35,7 @@ func replace(t *testing.T, path, text string) {
 }
 
 // Rules follow their file: when it is replaced, written to, or at SIGHUP. One that is bad leaves the old ones in force.
-func TestGuestGuardReload(t *testing.T) {
+func TestGuestEndsGuardReload(t *testing.T) {
 	a, b := fileOf(t, "a", ""), fileOf(t, "b", "")
 	rules := ruleFile(t, denyFile(a))
 	p := guarding(t, "-f", rules)
@@ -121,7 +121,7 @@ func TestGuestGuardNoGap(t *testing.T) {
 }
 
 // --for is kept by the kernel, also without sonde; sonde ends when it is over.
-func TestGuestGuardFor(t *testing.T) {
+func TestGuestEndsGuardFor(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	p := guarding(t, "--for", "3s", "deny", path)
 	wantDo(t, "read", path, eacces)
@@ -133,7 +133,7 @@ func TestGuestGuardFor(t *testing.T) {
 }
 
 // Beyond --max-denies it is only logged; every match is counted.
-func TestGuestGuardMaxDenies(t *testing.T) {
+func TestGuestEndsGuardMaxDenies(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	p := guardingQuietly(t, "--max-denies", "10/s", "deny", path)
 	got := runAll(t, exec.Command(as(t, "role-opens"), path, "2000"))
@@ -146,7 +146,7 @@ func TestGuestGuardMaxDenies(t *testing.T) {
 }
 
 // Nothing of a guard outlives a sonde that was killed, unless that was asked for.
-func TestGuestGuardKilled(t *testing.T) {
+func TestGuestEndsGuardKilled(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	p := guarding(t, "deny", path)
 	wantDo(t, "read", path, eacces)
@@ -155,7 +155,7 @@ func TestGuestGuardKilled(t *testing.T) {
 	waitFor(t, "the kernel to take it down", func() bool { return do(t, "read", path) == 0 })
 }
 
-func TestGuestGuardPersist(t *testing.T) {
+func TestGuestEndsGuardPersist(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	sonde := as(t, "sonde")
 	status := func(args ...string) ran {
@@ -222,7 +222,7 @@ func TestGuestGuardPersist(t *testing.T) {
 }
 
 // Two guards are independent where the mechanism lets them be; where it does not, the second one says so.
-func TestGuestGuardTwo(t *testing.T) {
+func TestGuestEndsGuardTwo(t *testing.T) {
 	a, b := fileOf(t, "a", ""), fileOf(t, "b", "")
 	first := guarding(t, "deny", a)
 	second := begin(t, exec.Command(as(t, "sonde"), "guard", "--fields", guardShown, "deny", b))

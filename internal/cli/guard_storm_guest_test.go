@@ -16,7 +16,7 @@ import (
 )
 
 // 10,000 rules, each about a file of its own, and one in the middle that is asked for.
-func TestGuestGuardManyRules(t *testing.T) {
+func TestGuestEndsGuardManyRules(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	var b strings.Builder
 	b.WriteString("rules:\n")
@@ -40,7 +40,7 @@ func TestGuestGuardManyRules(t *testing.T) {
 }
 
 // In a storm of denials every one is counted, and every record comes or is counted as lost.
-func TestGuestGuardStorm(t *testing.T) {
+func TestGuestEndsGuardStorm(t *testing.T) {
 	needGuard(t)
 	path := fileOf(t, "secret", "")
 	out := filepath.Join(t.TempDir(), "out")
@@ -86,7 +86,7 @@ func TestGuestGuardStorm(t *testing.T) {
 }
 
 // A file that is opened to be emptied is as it was after deny+kill; after kill alone it is empty, for the kill comes late.
-func TestGuestGuardTruncation(t *testing.T) {
+func TestGuestEndsGuardTruncation(t *testing.T) {
 	path := fileOf(t, "data", "123456")
 	text := func() string {
 		b, err := os.ReadFile(path)
@@ -116,7 +116,7 @@ func TestGuestGuardTruncation(t *testing.T) {
 }
 
 // Who has the file already is told; --revoke kills those, and nobody else.
-func TestGuestGuardRevoke(t *testing.T) {
+func TestGuestEndsGuardRevoke(t *testing.T) {
 	path := fileOf(t, "secret", "text\n")
 	holder := begin(t, exec.Command(as(t, "role-hold"), path))
 	holder.line(t)
@@ -140,7 +140,7 @@ func TestGuestGuardRevoke(t *testing.T) {
 }
 
 // A dry run tells what would be, and denies nothing.
-func TestGuestGuardDryRun(t *testing.T) {
+func TestGuestEndsGuardDryRun(t *testing.T) {
 	path := fileOf(t, "secret", "")
 	p := guarding(t, "--dry-run", "deny", path)
 	wantDo(t, "read", path, 0)
@@ -151,7 +151,7 @@ func TestGuestGuardDryRun(t *testing.T) {
 }
 
 // Where nobody reads the records any more, COMMAND is guarded all the same.
-func TestGuestGuardUnread(t *testing.T) {
+func TestGuestEndsGuardUnread(t *testing.T) {
 	needGuard(t)
 	path := fileOf(t, "secret", "")
 	script := fmt.Sprintf("%s guard deny %s -- /bin/sh -c '%s read %s; sleep 1; %s read %s; exit $?' | true; exit 0",
@@ -161,7 +161,7 @@ func TestGuestGuardUnread(t *testing.T) {
 }
 
 // By kill alone a rule that denies is refused, unless the user is content with less.
-func TestGuestGuardWeaker(t *testing.T) {
+func TestGuestEndsGuardWeaker(t *testing.T) {
 	needGuard(t)
 	path := fileOf(t, "secret", "text")
 	got := guardToEnd(t, "--mechanism", "kill", "deny", path)

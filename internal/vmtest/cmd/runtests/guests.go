@@ -84,7 +84,7 @@ func (g guest) run(ctx context.Context) {
 	say.flush()
 
 	for i, t := range g.b.tests {
-		g.c.Expect(t.pkg, t.names)
+		g.c.Expect(t.pkg, onKernel(t.names, g.kernel))
 		if exit, ended := result.Exits[i]; ended {
 			g.account(t.pkg, exit)
 		}
@@ -113,7 +113,7 @@ func (g guest) job(t guestTest, output io.Writer) vmtest.Job {
 			Args: []string{
 				t.binary,
 				"-test.v=test2json",
-				"-test.run=" + runExpression(t.names, g.o.run),
+				"-test.run=" + runExpression(onKernel(t.names, g.kernel), g.o.run),
 				"-test.timeout=" + (g.o.timeout * 9 / 10).String(),
 			},
 			Dir: t.dir,

@@ -199,6 +199,16 @@ func matching(names []string, run string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return !re.MatchString(name) })
 }
 
+// onKernel keeps the names of tests that run on a kernel. Those that are about what sonde does with what a kernel tells, and not
+// about the kernel, run on the oldest and the newest only: emulated, each takes many seconds.
+func onKernel(names []string, kernel string) []string {
+	all := fetch.Names()
+	if kernel == all[0] || kernel == all[len(all)-1] {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return strings.HasPrefix(name, "TestGuestEnds") })
+}
+
 // runExpression selects exactly the names, and below them what a -run expression says.
 func runExpression(names []string, run string) string {
 	expr := "^(" + strings.Join(names, "|") + ")$"

@@ -78,6 +78,17 @@ func TestSelection(t *testing.T) {
 	}
 }
 
+func TestOnKernel(t *testing.T) {
+	names := []string{"TestKernelA", "TestGuestEndsB", "TestGuestC"}
+	for kernel, want := range map[string][]string{
+		"5.10": names, "7.2": names, "6.1": {"TestKernelA", "TestGuestC"}, "6.12": {"TestKernelA", "TestGuestC"},
+	} {
+		if diff := cmp.Diff(want, onKernel(names, kernel)); diff != "" {
+			t.Errorf("%s: %s", kernel, diff)
+		}
+	}
+}
+
 func TestFindGuestTests(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
