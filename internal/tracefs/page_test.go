@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -124,12 +126,22 @@ func TestLostOf(t *testing.T) {
 }
 
 func TestEventsOf(t *testing.T) {
-	const list = "p:kprobes/mine do_sys_openat2\nr32:sonde_open_0123456789abcdef/exit_0 do_sys_openat2 a=1\n" +
-		"e:sonde_open_0123456789abcdef/enter_0 syscalls.sys_enter_openat path=+0($filename):ustring\n" +
-		"p:sonde_open_0123456789abcdeff/x y\nsonde_open_0123456789abcdef/x\n\n:\n"
-	want := []string{"sonde_open_0123456789abcdef/exit_0", "sonde_open_0123456789abcdef/enter_0"}
-	if got := EventsOf(list, "sonde_open_0123456789abcdef"); !slices.Equal(got, want) {
-		t.Errorf("%q", got)
+	const group = "sonde_open_0123456789abcdef"
+	dir := t.TempDir()
+	if got, err := EventsOf(dir, group); err != nil || len(got) != 0 {
+		t.Errorf("where there are none: %q, %v", got, err)
+	}
+	for _, event := range []string{group + "/exit_0", group + "/enter_0", group + "f/x", "kprobes/mine"} {
+		if err := os.MkdirAll(filepath.Join(dir, "events", event), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "events", group, "enable"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{group + "/enter_0", group + "/exit_0"}
+	if got, err := EventsOf(dir, group); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -118,12 +117,12 @@ func removeOnce(dir, name string) error {
 	if err := unix.Rmdir(filepath.Join(dir, "instances", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	list, err := os.ReadFile(filepath.Join(dir, "dynamic_events"))
+	events, err := EventsOf(dir, name)
 	if err != nil {
 		return err
 	}
 	var busy error // one that the kernel holds must not keep the others
-	for _, event := range EventsOf(string(list), name) {
+	for _, event := range events {
 		if err := Define(dir, "-:"+event); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			busy = err
 		}
@@ -131,16 +130,19 @@ func removeOnce(dir, name string) error {
 	return busy
 }
 
-// EventsOf returns the events of a group, as GROUP/EVENT, in a text of dynamic_events.
-func EventsOf(list, group string) (events []string) {
-	for line := range strings.Lines(list) {
-		// "p:GROUP/EVENT place args...", "r32:...", "e:..."
-		first, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if _, event, ok := strings.Cut(first, ":"); ok && strings.HasPrefix(event, group+"/") {
-			events = append(events, event)
+// EventsOf returns the events of a group, as GROUP/EVENT, by the folders that they have. The text of dynamic_events is no proof that there
+// are none: it is read in parts, and an event of somebody else that goes between two parts hides another one.
+func EventsOf(dir, group string) (events []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "events", group))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			events = append(events, group+"/"+e.Name())
 		}
 	}
-	return events
+	return events, nil
 }
 
 // Define writes one line to dynamic_events. The file is opened to append: opened otherwise, all there are would be removed.

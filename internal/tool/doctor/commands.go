@@ -68,7 +68,6 @@ var commands = []command{
 		name: "malloc",
 		hard: []need{{kernel.RawTracepoint}, {kernel.RingBuffer}, {kernel.ReadKernel}, {kernel.BTF}, {kernel.Uprobe}},
 		soft: []softNeed{
-			{feature: kernel.UprobeMulti, lost: "each function is attached by itself, and a call costs more"},
 			{capability: kernel.CapSysPtrace, lost: "other users' processes cannot be looked into"},
 		},
 	},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -223,11 +222,11 @@ func noneDynamic(why []error) bool {
 
 // undefine removes our events, before others are tried.
 func (i instance) undefine() error {
-	list, err := os.ReadFile(filepath.Join(i.Dir, "dynamic_events"))
+	events, err := tracefs.EventsOf(i.Dir, i.Name)
 	if err != nil {
 		return fmt.Errorf("tracefs: %w", err)
 	}
-	for _, event := range tracefs.EventsOf(string(list), i.Name) {
+	for _, event := range events {
 		if err := tracefs.Define(i.Dir, "-:"+event); err != nil {
 			return fmt.Errorf("tracefs: removing %s: %w", event, tracefs.Bare(err))
 		}
