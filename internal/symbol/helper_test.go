@@ -105,6 +105,8 @@ func startHelper(t *testing.T, path string, attributes *syscall.SysProcAttr) *he
 	}
 	h.in, h.out, h.pid = in, bufio.NewReader(out), uint32(h.command.Process.Pid)
 	t.Cleanup(h.end)
+	// Start returns when the kernel has closed what an exec closes, which is before the new program has its stack.
+	h.ask("function")
 	return h
 }
 
