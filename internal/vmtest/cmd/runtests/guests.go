@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +32,8 @@ func runGuests(ctx context.Context, o options, b built, out *shared, stderr io.W
 	collectors := make([]*report.Collector, len(o.kernels))
 	places := make(chan struct{}, o.parallel)
 	var wg sync.WaitGroup
-	for i, name := range o.kernels {
+	// The newest first: it takes longest, and nothing is to wait for it alone at the end.
+	for i, name := range slices.Backward(o.kernels) {
 		c := report.NewCollector(name)
 		collectors[i] = c
 		places <- struct{}{}
