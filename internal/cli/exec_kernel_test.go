@@ -429,7 +429,10 @@ func TestKernelExecParallelStorm(t *testing.T) {
 			n = 300 // emulated, an exec takes a hundred times as long
 		}
 		got := traceJSON(t, "--", as(t, "role-parallel"), truePath(t), fmt.Sprint(n), fmt.Sprint(words))
-		if got.status != 0 || got.summary.Lost != 0 || len(got.records) != n+1 {
+		// Where tracing programs are preempted a fork may go unseen, and its exec with it: that has to be told.
+		missing := n + 1 - len(got.records)
+		told := strings.Contains(got.stderr, "the kernel left out runs") && missing > 0 && missing <= n/50
+		if got.status != 0 || got.summary.Lost != 0 || missing != 0 && !told {
 			t.Fatalf("%d words: status %d, %d records and %d lost, want %d and 0; stderr %s",
 				words, got.status, len(got.records), got.summary.Lost, n+1, got.stderr)
 		}

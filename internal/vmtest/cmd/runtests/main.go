@@ -69,8 +69,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.run, "run", "", "run only tests that match this `regexp`, as in go test")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "give up on a package on this machine, and on a whole guest, after this `time`")
 	f.BoolVar(&o.refresh, "refresh", false, "download kernels and qemu anew, even those in the cache")
-	// A guest keeps one processor busy, and waits for a tenth of the time.
-	f.IntVar(&o.parallel, "parallel", runtime.NumCPU()+1, "run at most this `number` of guests at once")
+	// A guest keeps one processor busy. With more of them, a kernel that preempts tracing programs leaves out more of their runs.
+	f.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "run at most this `number` of guests at once")
 	f.BoolVar(&o.verbose, "v", false, "show the output of tests on this machine that pass, and when each test starts")
 	f.Usage = func() {
 		fmt.Fprintln(stderr, "usage: runtests [flags] [packages]    (packages as in go test; default ./...)")

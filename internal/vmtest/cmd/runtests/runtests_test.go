@@ -22,7 +22,7 @@ func TestParse(t *testing.T) {
 		args []string
 		want options
 	}{
-		{nil, options{kernels: all, host: true, guest: true, timeout: 30 * time.Minute, parallel: runtime.NumCPU() + 1, packages: []string{"./..."}}},
+		{nil, options{kernels: all, host: true, guest: true, timeout: 30 * time.Minute, parallel: runtime.NumCPU(), packages: []string{"./..."}}},
 		{
 			[]string{"-host=false", "-kernels", "6.1, 7.2,6.1", "-run", "TestA/b", "-timeout=1m", "-refresh", "-v", "-parallel=1", "./internal/x"},
 			options{
@@ -30,7 +30,7 @@ func TestParse(t *testing.T) {
 				verbose: true, packages: []string{"./internal/x"},
 			},
 		},
-		{[]string{"-guest=false", "-kernels=", "./..."}, options{host: true, timeout: 30 * time.Minute, parallel: runtime.NumCPU() + 1, packages: []string{"./..."}}},
+		{[]string{"-guest=false", "-kernels=", "./..."}, options{host: true, timeout: 30 * time.Minute, parallel: runtime.NumCPU(), packages: []string{"./..."}}},
 	} {
 		got, err := parse(tt.args, io.Discard)
 		if err != nil {
