@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"sonde/internal/kernel"
 	"sonde/internal/attach"
+	"sonde/internal/kernel"
 	"sonde/internal/stream"
 	"sonde/internal/vmtest"
 )
