@@ -113,15 +113,8 @@ func commandAfterDash(c *cobra.Command, args []string) error {
 const classicMaxArgs = 20
 
 func runExec(io streams, c *cobra.Command, x *execFlags, classic bool) error {
-	if err := emptyValues(c.Flags()); err != nil {
-		return err
-	}
-	if x.output.fields == "help" {
-		_, err := fmt.Fprint(io.out, print.FieldsHelp(exec.RowType))
-		return err
-	}
-	out, err := x.output.resolve(exec.RowType)
-	if err != nil {
+	out, helped, err := x.output.take(io, c.Flags(), exec.RowType)
+	if helped || err != nil {
 		return err
 	}
 	opt := exec.Options{Failed: x.fails, RingBytes: out.buffer, Classic: classic}

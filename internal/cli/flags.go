@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +76,19 @@ type output struct {
 	count    uint64
 	buffer   int // bytes; 0 is the tool's default
 	noWait   bool
+}
+
+// take checks the flags that all tools have, and shows the fields where that is what is asked for: helped, and nothing else is to be done.
+func (o *outputFlags) take(io streams, flags *pflag.FlagSet, t *prog.RowType) (out output, helped bool, err error) {
+	if err := emptyValues(flags); err != nil {
+		return out, false, err
+	}
+	if o.fields == "help" {
+		_, err := fmt.Fprint(io.out, print.FieldsHelp(t))
+		return out, true, err
+	}
+	out, err = o.resolve(t)
+	return out, false, err
 }
 
 func (o *outputFlags) resolve(t *prog.RowType) (out output, err error) {

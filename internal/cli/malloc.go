@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"sonde/internal/print"
 	"sonde/internal/target"
 	"sonde/internal/tool/malloc"
 )
@@ -160,15 +158,8 @@ func (x *mallocFlags) run(io streams, c *cobra.Command, args []string) error {
 	if err := x.positional(c, args); err != nil {
 		return err
 	}
-	if err := emptyValues(c.Flags()); err != nil {
-		return err
-	}
-	if x.output.fields == "help" {
-		_, err := fmt.Fprint(io.out, print.FieldsHelp(malloc.RowType))
-		return err
-	}
-	out, err := x.output.resolve(malloc.RowType)
-	if err != nil {
+	out, helped, err := x.output.take(io, c.Flags(), malloc.RowType)
+	if helped || err != nil {
 		return err
 	}
 	opt, every, err := x.options(out)

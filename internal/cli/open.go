@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"os"
 	"regexp"
 	"strconv"
@@ -54,15 +53,8 @@ func (x *openFlags) run(io streams, c *cobra.Command, args []string) error {
 		return err
 	}
 	x.target.Command = args
-	if err := emptyValues(c.Flags()); err != nil {
-		return err
-	}
-	if x.output.fields == "help" {
-		_, err := fmt.Fprint(io.out, print.FieldsHelp(open.RowType))
-		return err
-	}
-	out, err := x.output.resolve(open.RowType)
-	if err != nil {
+	out, helped, err := x.output.take(io, c.Flags(), open.RowType)
+	if helped || err != nil {
 		return err
 	}
 	opt, err := x.options(c.Flags(), out)

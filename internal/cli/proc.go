@@ -60,15 +60,8 @@ func (x *procFlags) run(io streams, c *cobra.Command, args []string) error {
 		return err
 	}
 	x.target.Command = args
-	if err := emptyValues(c.Flags()); err != nil {
-		return err
-	}
-	if x.output.fields == "help" {
-		_, err := fmt.Fprint(io.out, print.FieldsHelp(proc.RowType))
-		return err
-	}
-	out, err := x.output.resolve(proc.RowType)
-	if err != nil {
+	out, helped, err := x.output.take(io, c.Flags(), proc.RowType)
+	if helped || err != nil {
 		return err
 	}
 	show := proc.Show{
