@@ -13,10 +13,13 @@ const (
 	mapScratch  = "scratch" // + "_" + program's name
 )
 
+// Threads is the map of tables by thread, see Map.Sets.
+const Threads = "threads"
+
 // onStackMost is the largest object that is kept on the stack; larger ones are in the scratch memory.
 const onStackMost = 64
 
-// cellArea lays out the values of scalar maps in one array map, which programs address directly.
+// cellArea lays out the values of an array map of one entry, which programs address directly.
 type cellArea struct{ size int }
 
 // add makes room and returns the offset.

@@ -119,6 +119,8 @@ func memoryText(ins asm.Instruction) string {
 			return fmt.Sprintf("lock %s += r%d", address(ins.Dst), ins.Src)
 		case asm.FetchAdd:
 			return fmt.Sprintf("r%d = fetch_add(%s, r%d)", ins.Src, address(ins.Dst), ins.Src)
+		case asm.Xchg:
+			return fmt.Sprintf("r%d = xchg(%s, r%d)", ins.Src, address(ins.Dst), ins.Src)
 		}
 		return ""
 	case op.Mode() != asm.MemMode && op.Mode() != asm.MemSXMode:

@@ -31,6 +31,7 @@ func TestInsText(t *testing.T) {
 		{asm.StoreImm(asm.RFP, -8, 7, asm.Half), "*(u16 *)(r10 -8) = 7"},
 		{asm.AddAtomic.Mem(asm.R9, asm.R0, asm.DWord, 8), "lock *(u64 *)(r9 +8) += r0"},
 		{asm.FetchAdd.Mem(asm.R9, asm.R0, asm.DWord, 0), "r0 = fetch_add(*(u64 *)(r9 +0), r0)"},
+		{asm.Xchg.Mem(asm.R4, asm.R5, asm.Word, 24), "r5 = xchg(*(u32 *)(r4 +24), r5)"},
 		{asm.LoadImm(asm.R1, 1<<40, asm.DWord), "r1 = 0x10000000000 ll"},
 		{asm.LoadMapPtr(asm.R1, 0).WithReference("ring"), "r1 = map[ring]"},
 		{mapValue, "r1 = value[cells]+16"},

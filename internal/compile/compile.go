@@ -28,6 +28,8 @@ type Options struct {
 	ChildPID int
 	// Generate makes code of IR; nil for codegen.Generate. Tests have faults put in by it.
 	Generate func(*ir.Program) (*codegen.Code, error)
+	// ThreadSets is the size of tables by thread, in sets; 0 for the default. Tests make them small.
+	ThreadSets int
 	// RingSize is the size of the ring in bytes, 0 for the default.
 	RingSize int
 }
@@ -145,13 +147,16 @@ type Map struct {
 	Name       string // with its @
 	Storage    Storage
 	BPF        string // name in the collection
-	Offset     int    // of cells
+	Offset     int    // of cells; of the table by thread
 	Stride     int
 	Slots      int
 	Key        *types.Type   // nil for scalar maps; a scalar map in a hash has one u64 key 0
 	KeyParts   []syntax.Span // where in the source the parts of the key stand
 	Value      *types.Type
 	MaxEntries int
+	// Sets is not 0 for a hash that has a table by thread before it, in the array map Threads, at Offset: its size. An element
+	// is either in the one or in the other.
+	Sets int
 	// BucketKey says that the bucket's number is appended to the key (8 bytes), the value being a count; otherwise the
 	// value of a hist or lhist is the array of its buckets, a u64 each.
 	BucketKey bool

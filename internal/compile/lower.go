@@ -20,6 +20,7 @@ type lowerer struct {
 
 	maps    map[string]*Map // by name with its @
 	cells   cellArea        // scalar maps
+	threads cellArea        // tables by thread
 	texts   textArea        // read-only data
 	formats map[string]int  // index in out.Formats
 
@@ -191,10 +192,11 @@ func (f *fn) copy(dst, src mem, size, align int) {
 //	lower_struct.go   fields, dereferences, arrays, bit fields: direct loads and probe reads
 //	lower_string.go   str, literals, copies; lower_compare.go: comparison and search of what is not a number
 //	lower_map.go      look-ups, assignments, delete, has_key, len
+//	lower_thread.go   the same where a thread has its own element
 //	lower_aggregate.go count, sum, ... hist
 //	lower_foreach.go  for over maps: callbacks; frame.go: what they share with their program
 //	lower_emit.go     sites and records: printf, print, ...; lower_error.go: run-time errors
-//	storage.go        where each map is kept; area.go: cells, texts; scratch.go: memory for large values
+//	storage.go        where each map is kept; threads.go: by thread; area.go: cells, texts; scratch.go: memory for large values
 //	attachpoint.go    how each probe is attached (prog.Probe), families of system calls
 //
 // What they call of each other:

@@ -12,6 +12,8 @@ type element struct {
 	m   *Map
 	ref *syntax.MapRef
 	key mem // of hashes
+	// thread is the key of maps with a table by thread.
+	thread ir.Value
 }
 
 // element evaluates the key of ref. Between it and the last use of the element no scratch memory may be released.
@@ -30,6 +32,9 @@ func (f *fn) element(ref *syntax.MapRef) (element, bool) {
 		return el, true
 	}
 	el.key = f.alloc(m.keySize(), 8, "key")
+	if m.Sets > 0 {
+		el.thread = f.tid()
+	}
 	switch {
 	case m.Key == nil:
 		f.storeImm(el.key, 8, 0)
@@ -49,6 +54,9 @@ func (f *fn) element(ref *syntax.MapRef) (element, bool) {
 
 // lookup is the address of the element's value, or 0; for hashes only.
 func (f *fn) lookup(el element) ir.Value {
+	if el.m.Sets > 0 {
+		return f.threadLookup(el)
+	}
 	return f.Call(fnMapLookup, f.MapPtr(el.m.BPF), f.addr(el.key))
 }
 
@@ -184,6 +192,10 @@ func (f *fn) put(el element, v ir.Value) {
 		f.store(c.at(setSize), m.Value.Size, v)
 		return
 	}
+	if m.Sets > 0 {
+		f.threadPut(el, v)
+		return
+	}
 	// Where elements come and go this one is most likely new; and where the time does not count, less code is better.
 	if info := f.mapInfo(m.Name); info != nil && info.Deleted || seldom(f.program.Kind) {
 		f.insert(el, v)
@@ -201,6 +213,16 @@ func (f *fn) put(el element, v ir.Value) {
 	f.Goto(next)
 }
 
+// make puts in an element that was not there.
+func (f *fn) make(el element, v ir.Value) {
+	if el.m.Sets > 0 {
+		f.threadPut(el, v)
+		return
+	}
+	f.insert(el, v)
+}
+
+// insert puts an element into the hash.
 func (f *fn) insert(el element, v ir.Value) {
 	val := f.alloc(8, 8, "value")
 	if el.m.Value.Size < 8 {
@@ -252,7 +274,7 @@ func (f *fn) mapModify(ref *syntax.MapRef, n syntax.Node, change func(old value)
 	f.Store(p, 0, m.Value.Size, changed)
 	f.Jump(done)
 	f.Goto(missing)
-	f.insert(el, changed)
+	f.make(el, changed)
 	f.Jump(done)
 	f.Goto(done)
 	return oldVar, changed
@@ -309,7 +331,7 @@ func (f *fn) hashIncDec(ref *syntax.MapRef, m *Map, step int64, prefix bool) val
 	f.Jump(next)
 	f.Goto(missing)
 	f.Set(old, f.Const(0))
-	f.insert(el, f.Const(step))
+	f.make(el, f.Const(step))
 	f.Jump(next)
 	f.Goto(next)
 	if prefix {
@@ -408,6 +430,9 @@ func (f *fn) deleteOne(ref *syntax.MapRef) ir.Value {
 		return f.CmpImm(ir.Ne, was, 0)
 	case StoreCPUCells:
 		return f.deleteCells(el.m)
+	}
+	if el.m.Sets > 0 {
+		return f.threadDelete(el)
 	}
 	ret := f.Call(fnMapDelete, f.MapPtr(el.m.BPF), f.addr(el.key))
 	if f.opt.Warnings {

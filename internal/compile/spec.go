@@ -62,6 +62,11 @@ func (l *lowerer) assemble(programs []lowered) {
 			Name: mapCells, Type: ebpf.Array, KeySize: 4, ValueSize: uint32((l.cells.size + 63) &^ 63), MaxEntries: 1, Flags: flagMmapable,
 		}
 	}
+	if l.threads.size > 0 {
+		maps[Threads] = &ebpf.MapSpec{
+			Name: Threads, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(l.threads.size), MaxEntries: 1, Flags: flagMmapable,
+		}
+	}
 	if n := len(l.texts.data); n > 0 {
 		data := make([]byte, (n+7)&^7)
 		copy(data, l.texts.data)

@@ -50,6 +50,12 @@ func (l *lowerer) store(m *check.Map) *Map {
 		}
 	case m.Kind == "percpuhash" || m.Kind == "percpulruhash":
 		out.Storage = StorePerCPUHash
+	case l.byThread(m, out):
+		out.Sets = threadSets
+		if l.opt.ThreadSets > 0 {
+			out.Sets = powerOfTwo(l.opt.ThreadSets)
+		}
+		out.Offset = l.threads.add(out.Sets * threadSetSize)
 	}
 	return out
 }

@@ -46,6 +46,11 @@ var mapRows = []row{
 	is(`let @a = percpuhash(5); begin { @a[1] = count(); print(@a); clear(@a) }`, "@a[1]: 1"),
 	is(`let @a = lruhash(2); begin { @a[1] = 1; @a[2] = 2; @a[3] = 3; @a[4] = 4; print(len(@a) <= 2); clear(@a) }`, "true"),
 	is(`@a[pid] = 1; print(@a[pid]); clear(@a)`, "1"),
+	// a table by thread
+	is(`begin { @a[tid] = 5; @a[tid] += 2; print(@a[tid]); print(has_key(@a, tid)); print(delete(@a, tid)); print(delete(@a, tid)); print(@a[tid]) }`, "7\ntrue\ntrue\nfalse\n0"),
+	is(`begin { print(@a[tid]++); print(++@a[tid]); delete(@a[tid]); print(--@a[tid]) } end { clear(@a) }`, "0\n2\n-1"),
+	is(`begin { @a[tid] = (int64)-3; @b[tid] = true; if (@b[tid] && @a[tid] < 0) { print(@a[tid]) } delete(@b, tid); print(@b[tid]); delete(@a, tid); delete(@a, tid) }`, "-3\nfalse"),
+	is(`begin { @a[tid] = (int8)-1; @a[tid] = (int8)7; print(@a[tid]) } end { delete(@a, tid); clear(@a) }`, "7"),
 	is(`@a[nsecs] = 1; print(len(@a)); clear(@a)`, "1"),
 	is(`@a[(uint8)1, (uint64)2] = 1; print(@a[(uint8)1, (uint64)2]); clear(@a)`, "1"),
 	is(`@a[true, 1] = (int64)5; print(@a); clear(@a)`, "@a[true, 1]: 5"),

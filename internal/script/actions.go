@@ -144,10 +144,27 @@ func (r *Runner) wipe(s *site) error {
 	switch {
 	case m.Storage == compile.StoreCell, m.Storage == compile.StoreCPUCells:
 		return r.wipeCells(m, clearing)
-	case clearing:
+	case m.Sets > 0:
+		if err := r.wipeThreads(m, clearing); err != nil {
+			return err
+		}
+	}
+	if clearing {
 		return r.env.Maps.Clear(m.BPF, &r.table)
 	}
 	return r.env.Maps.Zero(m.BPF, &r.table)
+}
+
+// wipeThreads empties a table by thread, or zeroes the values in it. That is asked for when all probes are off, never before.
+func (r *Runner) wipeThreads(m *compile.Map, clearing bool) error {
+	table := make([]byte, m.TableSize())
+	if !clearing {
+		if err := r.env.Maps.ReadAt(compile.Threads, table, m.Offset); err != nil {
+			return err
+		}
+		m.Threads(table, func(_ uint32, value []byte) { clear(value) })
+	}
+	return r.env.Maps.WriteAt(compile.Threads, table, m.Offset)
 }
 
 // wipeCells zeroes the values of a map kept in cells, and with clearing that there are any.

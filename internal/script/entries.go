@@ -3,6 +3,7 @@ package script
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"sonde/internal/compile"
 	"sonde/internal/compile/types"
@@ -85,6 +86,29 @@ func (r *Runner) entriesOf(m *compile.Map) (entries, error) {
 	case t.ValueSize < m.Value.Size:
 		return e, fmt.Errorf("map %s has values of %d bytes, not %d", m.Name, t.ValueSize, m.Value.Size)
 	}
+	if m.Sets > 0 {
+		return r.ownEntries(m, e)
+	}
+	return e, nil
+}
+
+// ownEntries adds what is in the table by thread of the map that e was read from.
+func (r *Runner) ownEntries(m *compile.Map, e entries) (entries, error) {
+	if e.keySize < 4 || e.valueSize > 8 {
+		return e, fmt.Errorf("map %s has keys of %d and values of %d bytes, and a table by thread", m.Name, e.keySize, e.valueSize)
+	}
+	table := zeroed(&r.sorter.merged, m.TableSize())
+	if err := r.env.Maps.ReadAt(compile.Threads, table, m.Offset); err != nil {
+		return e, err
+	}
+	// Of the memory that the hash was read into, nothing but what is in e may change.
+	e.keys, e.values = slices.Clip(e.keys[:e.n*e.keySize]), slices.Clip(e.values[:e.n*e.valueSize])
+	m.Threads(table, func(tid uint32, value []byte) {
+		key := make([]byte, e.keySize)
+		binary.NativeEndian.PutUint32(key, tid)
+		e.keys, e.values = append(e.keys, key...), append(e.values, value[:e.valueSize]...)
+		e.n++
+	})
 	return e, nil
 }
 

@@ -61,6 +61,15 @@ func cellMap(name string, value *types.Type, each ...[]byte) (compile.Map, []byt
 	return m, memory
 }
 
+// ownTable is a table by thread at an offset: for each set its threads and their values.
+func ownTable(offset int, sets ...any) []byte {
+	memory := make([]byte, offset)
+	for i := 0; i < len(sets); i += 2 {
+		memory = append(memory, fixed(string(bin(sets[i+1], sets[i])), 64)...)
+	}
+	return memory
+}
+
 // mapRows are maps, and what print shows of them. The forms were compared with bpftrace; ties, and orders that it
 // leaves to chance, are ours.
 var mapRows = []struct {
@@ -137,6 +146,16 @@ var mapRows = []struct {
 	},
 	{
 		name: "empty map", m: compile.Map{Key: types.TInt64, Value: types.TInt64}, table: hash(8, 8, 1), unset: true,
+	},
+	{
+		name: "by thread", m: compile.Map{Key: types.TInt32, Value: types.TInt64, Sets: 2, Offset: 64},
+		table:  hash(4, 8, 1, int32(7), 1),
+		memory: ownTable(64, [2]uint32{5, 0}, [2]int64{-2, 99}, [2]uint32{0, 8}, [2]int64{99, 3}),
+		text:   "@x[5]: -2\n@x[7]: 1\n@x[8]: 3\n", json: `{"type": "map", "data": {"@x": {"5": -2, "7": 1, "8": 3}}}`,
+	},
+	{
+		name: "by thread, and nothing in it", m: compile.Map{Key: types.TInt32, Value: types.TInt64, Sets: 1},
+		table: hash(4, 8, 1), memory: ownTable(0, [2]uint32{}, [2]int64{99, 99}), unset: true,
 	},
 	{
 		name: "count of all CPUs", m: compile.Map{Key: types.TInt32, Value: tCount, Storage: compile.StorePerCPUHash},
