@@ -97,6 +97,9 @@ func (r *run) endSignals() []os.Signal {
 // so this costs no time and saves memory.
 const heapGrowth = 20
 
+// heapPatience is how long the run goes on before that: to collect what loading has left would delay the first records.
+const heapPatience = 100 * time.Millisecond
+
 // trace does the whole run: start COMMAND held, load, attach, let it go, show records until the end, account.
 func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error) {
 	done, err := r.prepare()
@@ -114,8 +117,8 @@ func (r *run) trace(tool func(s print.Sink, mono2wall int64) tracer) (err error)
 		return err
 	}
 	defer r.session.Close()
-	// What loading left behind is most of the heap there will ever be; from now on it is kept small.
-	debug.SetGCPercent(heapGrowth)
+	// What loading left behind is most of the heap there will ever be; it is kept small once there is time for that.
+	defer time.AfterFunc(heapPatience, func() { debug.SetGCPercent(heapGrowth) }).Stop()
 	reader, err := stream.NewReader(r.session.Map(r.spec.Ring))
 	if err != nil {
 		return err
