@@ -77,7 +77,16 @@ func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map, running func() 
 	if err := roomFor(spec); err != nil {
 		return nil, err
 	}
-	types, err := kernel.TypesFor(spec.Collection)
+	ahead := startRing(spec, pinned)
+	var asked []string
+	if len(spec.Fleeting) > 0 {
+		asked = []string{allocatorType}
+	}
+	types, err := kernel.TypesAnd(asked, spec.Collection)
+	pinned, ring := ahead()
+	if ring != nil {
+		defer ring.Close()
+	}
 	if spec.Foreign {
 		// Without reduced types, nil, the library reads all of them; where there are none it says which program needs them.
 		return loadForeign(spec, types)
@@ -88,6 +97,7 @@ func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map, running func() 
 	case err != nil && !errors.Is(err, kernel.ErrNotReduced):
 		return nil, err
 	}
+	allocateLate(spec, types)
 	coll, err := loadTyped(spec, pinned, types, running)
 	if !errors.Is(err, errNotTyped) {
 		return coll, err

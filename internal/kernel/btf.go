@@ -32,10 +32,18 @@ var ErrNotReduced = errors.New("the kernel's types cannot be reduced")
 // give (a kernel type's ID, or a comparison of whole types). Any other error means that the BTF is damaged.
 //
 // Needs no privileges.
-func TypesFor(objects ...*ebpf.CollectionSpec) (*btf.Spec, error) {
+func TypesFor(objects ...*ebpf.CollectionSpec) (*btf.Spec, error) { return TypesAnd(nil, objects...) }
+
+// TypesAnd is TypesFor with what the kernel has of some other names too, without members: for who asks whether there is such a type.
+func TypesAnd(names []string, objects ...*ebpf.CollectionSpec) (*btf.Spec, error) {
 	wanted, err := wantedBy(objects)
 	if err != nil {
 		return nil, err
+	}
+	if len(wanted.roots) > 0 {
+		for _, name := range names {
+			wanted.addRoot(name, nil, false)
+		}
 	}
 	if len(wanted.roots) == 0 {
 		return emptySpec()

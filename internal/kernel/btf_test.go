@@ -60,6 +60,25 @@ func fullSpec(t testing.TB) *btf.Spec {
 	return full
 }
 
+// TestKernelTypesAnd asks for types that no relocation names.
+func TestKernelTypesAnd(t *testing.T) {
+	full := fullSpec(t)
+	names := []string{"bpf_prog", "bpf_mem_alloc", "no_such_type"}
+	reduced, err := TypesAnd(names, loadObject(t, "core.bpf.o"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		_, want := full.AnyTypesByName(name)
+		if _, got := reduced.AnyTypesByName(name); (got == nil) != (want == nil) {
+			t.Errorf("%s: %v, in the full types %v", name, got, want)
+		}
+	}
+	if _, err := reduced.AnyTypeByName("bpf_prog"); err != nil {
+		t.Errorf("every kernel with BPF has this: %v", err)
+	}
+}
+
 // TestKernelTypesForOffsets compares members with what the full types say.
 func TestKernelTypesForOffsets(t *testing.T) {
 	full := fullSpec(t)

@@ -92,6 +92,10 @@ type Spec struct {
 	Pins map[string]string
 	// Fill holds first contents of maps: written after load, before any probe is attached.
 	Fill []MapFill
+	// Fleeting names hash maps whose elements come and go with each event, in programs that run where interrupts come through
+	// (those for system calls do). Their elements are made when they come, where the kernel has an allocator for that (6.1);
+	// else all at the start.
+	Fleeting []string
 	// Lean says that no instruction has CO-RE relocations, that each program's instructions are complete (with the
 	// subprograms and callbacks that they refer to), and that there are no Variables: loading takes a shorter way then, and
 	// counts what the programs cost only where Stats asks for it. Maps with BPF_F_RDONLY_PROG are frozen after their

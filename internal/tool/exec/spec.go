@@ -75,6 +75,7 @@ func Spec(opt Options) (*prog.Spec, error) {
 		Ring:        bpfMapRecords,
 		Counters:    bpfMapCounters,
 		LostReasons: LostReasons,
+		Fleeting:    []string{bpfMapStarts},
 	}, nil
 }
 
