@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -77,7 +78,7 @@ func Run(argv []string, in, out, errOut *os.File) int {
 	if dropIn, ok := dropIns[name]; ok {
 		root = dropIn(io, name)
 	} else {
-		name, root = "sonde", rootCommand(io)
+		name, root = "sonde", rootCommand(io, argv)
 	}
 	root.SetArgs([]string{}) // nil would be os.Args
 	if len(argv) > 0 {
@@ -146,7 +147,21 @@ var dropIns = map[string]func(streams, string) *cobra.Command{
 	"mallocstacks": mallocstacksCommand,
 }
 
-func rootCommand(io streams) *cobra.Command {
+// toolCommand is a command by its name.
+type toolCommand struct {
+	name string
+	make func(streams) *cobra.Command
+}
+
+// tools are the commands, in the order in which they are shown.
+var tools = []toolCommand{
+	{"exec", execCommand}, {"open", openCommand}, {"proc", procCommand}, {"malloc", mallocCommand},
+	{"guard", guardCommand}, {"run", runCommand}, {"list", listCommand}, {"doctor", doctorCommand},
+}
+
+// rootCommand is the command line that argv is read by. Where its first word is a tool's name the others are left out: none
+// of them will be asked for, and to make all their flags takes a hundredth of the start.
+func rootCommand(io streams, argv []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sonde",
 		Short: "Shows what the programs on this host do",
@@ -169,7 +184,12 @@ Linked to the name execsnoop, opensnoop, bootstrap, mallocstacks or bpftrace, it
 	}
 	common(root)
 	addVersion(root)
-	root.AddCommand(execCommand(io), openCommand(io), procCommand(io), mallocCommand(io), guardCommand(io), runCommand(io), listCommand(io), doctorCommand(io))
+	asked := slices.IndexFunc(tools, func(t toolCommand) bool { return len(argv) > 1 && t.name == argv[1] })
+	for i, t := range tools {
+		if asked < 0 || i == asked {
+			root.AddCommand(t.make(io))
+		}
+	}
 	root.SetHelpCommand(helpCommand(root))
 	return root
 }
