@@ -59,6 +59,7 @@ type test struct {
 	ended   bool
 	parent  bool
 	outcome Outcome
+	seconds float64
 	output  []string
 }
 
@@ -119,7 +120,7 @@ func (c *Collector) Add(e Event) {
 			t.output = append(t.output, e.Output)
 		}
 	case "pass", "fail", "skip":
-		t.ended = true
+		t.ended, t.seconds = true, e.Elapsed
 		t.outcome = map[string]Outcome{"pass": Passed, "fail": Failed, "skip": Skipped}[e.Action]
 		if t.outcome == Passed {
 			t.output = nil

@@ -109,6 +109,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
+// longestShown is how many of the longest tests are listed.
+const longestShown = 15
+
 // runAll runs everything that was asked for and writes the table. It reports whether all is well.
 func runAll(ctx context.Context, o options, stdout, stderr io.Writer) (bool, error) {
 	scratch, err := os.MkdirTemp("", "sonde-runtests-")
@@ -140,14 +143,18 @@ func runAll(ctx context.Context, o options, stdout, stderr io.Writer) (bool, err
 		collectors = append(collectors, guests...)
 	}
 	var results []report.Result
+	var times []report.Time
 	for _, c := range collectors {
-		results = append(results, c.Results()...)
+		results, times = append(results, c.Results()...), append(times, c.Times()...)
 	}
 	if len(build.Results()) > 0 {
 		places = append(places, "build")
 	}
 	if ctx.Err() != nil {
 		return false, errors.New("stopped before everything had run")
+	}
+	if err := report.WriteLongest(stdout, times, longestShown); err != nil {
+		return false, err
 	}
 	fmt.Fprintln(stdout)
 	if err := report.Write(stdout, places, results); err != nil {
