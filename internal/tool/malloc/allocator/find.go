@@ -185,9 +185,9 @@ func choose(all []candidate) ([]*Object, error) {
 		}
 	}
 	if chosen != nil {
-		add(chosen, role{allocator: true, program: chosen == program, libc: chosen.found.libc})
+		add(chosen, role{allocator: true, program: chosen == program, libc: chosen.found.maps})
 	}
-	if libc != nil && libc != chosen {
+	if libc != nil && libc != chosen && (chosen == nil || !chosen.found.maps) {
 		add(libc, role{libc: true})
 	}
 	if program != nil && program != chosen && program.found.goes {

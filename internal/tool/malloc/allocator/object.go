@@ -45,6 +45,7 @@ type found struct {
 	family  string
 	malloc  bool // it has malloc, or its like with a prefix
 	libc    bool // it is the C library
+	maps    bool // it has mmap; allocators may bring one too, which takes the place of the C library's
 	goes    bool
 }
 
@@ -63,14 +64,19 @@ func inspect(file *symbol.Object, name string) (f found, err error) {
 		}
 		k, prefix, ok := kindOf(name)
 		switch {
+		case slices.Contains(libcs, name):
+			f.libc = true
+			return false
 		case !ok:
-			return slices.Contains(inside, name)
+			// The compiler puts an ending behind the name of a function that it has taken apart: .isra.0, .constprop.0, .part.0.
+			whole, _, _ := strings.Cut(name, ".")
+			return slices.Contains(inside, whole)
 		case name == goAllocator:
 			f.goes = true
 		case k.size == SizeArg0 && !k.frees && name == prefix+"malloc":
 			f.malloc = true
 		case name == "mmap":
-			f.libc = true
+			f.maps = true
 		}
 		return true
 	})
