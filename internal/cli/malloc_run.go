@@ -80,6 +80,7 @@ func (m *mallocRun) load() (*prog.Spec, *attach.Session, error) {
 	if err := m.world.findFirst(); err != nil {
 		return nil, nil, err
 	}
+	reached(stageFound)
 	for _, o := range m.world.objects() {
 		m.opt.Functions += m.opt.Gives(o)
 	}
@@ -102,6 +103,7 @@ func (m *mallocRun) load() (*prog.Spec, *attach.Session, error) {
 	if err := s.Attach(); err != nil {
 		return spec, nil, errors.Join(err, s.Close())
 	}
+	reached(stageLoaded)
 	return spec, s, nil
 }
 

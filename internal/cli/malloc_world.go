@@ -178,6 +178,7 @@ func (w *mallocWorld) attachFirst() error {
 		}
 		w.tell(f.of, f.objects)
 	}
+	reached(stageProbed)
 	return nil
 }
 
@@ -278,6 +279,7 @@ func (w *mallocWorld) attach(o *allocator.Object, pid int) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
+	reached(stageProbing)
 	return w.run.session.AttachMore(probes)
 }
 

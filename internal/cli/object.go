@@ -55,6 +55,7 @@ func runObject(io streams, x *scriptFlags, y *objectFlags, src scriptSource, com
 	if err != nil {
 		return fmt.Errorf("%s: %w", src.name, err)
 	}
+	reached(stageFound)
 	runtime.GOMAXPROCS(1) // see run.trace
 	r := &objectRun{io: io, flags: x, opt: opt, maps: y.maps, object: o, streams: streams}
 	pid := 0

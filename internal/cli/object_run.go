@@ -71,9 +71,11 @@ func (r *objectRun) run() (err error) {
 		return err
 	}
 	defer r.close()
+	reached(stageLoaded)
 	if err := r.session.Attach(); err != nil {
 		return fmt.Errorf("%s: %w", r.object.Name, err)
 	}
+	reached(stageProbed)
 	for _, m := range r.session.Missing() {
 		say(r.io.err, "sonde: warning: %s", m)
 	}
