@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -140,6 +141,76 @@ func TestKernelMallocAllocators(t *testing.T) {
 			})
 		})
 	}
+}
+
+// loadsLater loads a library when its input ends, waits, and asks it for memory.
+const loadsLater = `
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	char c;
+	void *(*ask)(unsigned long);
+	read(0, &c, 1);
+	void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+	if (!library)
+		return 3;
+	ask = (void *(*)(unsigned long))dlsym(library, "je_malloc");
+	usleep(700000);
+	for (int i = 0; i < 10; i++)
+		ask(50);
+	return 0;
+}
+`
+
+// An allocator that a process loads while it is traced is traced from then on, and said; where there is no room for its functions, that is said.
+func TestKernelMallocLoadedLater(t *testing.T) {
+	needMalloc(t)
+	library := compileAsker(t, "gcc", "library.c", `
+static char memory[1000];
+void *je_malloc(unsigned long n) { static unsigned long used; used += n; return memory + used - n; }
+void *je_calloc(unsigned long a, unsigned long b) { return je_malloc(a * b); }
+`, "-shared", "-fPIC")
+	program := compileAsker(t, "gcc", "loads.c", loadsLater, "-ldl")
+	check := func(t *testing.T, lines []string, stderr string) {
+		var rows, notes []string
+		for _, line := range lines {
+			var r struct {
+				mallocRow
+				Notes []string `json:"notes"`
+			}
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				continue
+			}
+			switch r.Type {
+			case "malloc":
+				rows = append(rows, r.brief())
+			case "summary":
+				notes = r.Notes
+			}
+		}
+		if want := []string{"500 in 10 je_malloc<main"}; !cmp.Equal(want, slices.DeleteFunc(fromMain(rows), func(row string) bool { return !strings.Contains(row, "je_") })) {
+			t.Errorf("%q, want %q: %s", rows, want, stderr)
+		}
+		if said := "has loaded malloc (" + library + ")"; !strings.Contains(stderr, said) {
+			t.Errorf("it does not say %q: %s", said, stderr)
+		}
+		if said := "1 allocators were loaded by processes that ran"; !strings.Contains(strings.Join(notes, "|"), said) || !strings.Contains(stderr, said) {
+			t.Errorf("notes %q, %s: not %q", notes, stderr, said)
+		}
+	}
+	t.Run("begun", func(t *testing.T) {
+		got := runScriptFor(t, "sonde", "malloc", "-f", "json", "--", program, library)
+		if got.status != 0 {
+			t.Errorf("status %d", got.status)
+		}
+		check(t, strings.Split(got.stdout, "\n"), got.stderr)
+	})
+	t.Run("running", func(t *testing.T) {
+		lines, stderr := mallocOf(t, begin(t, exec.Command(program, library)))
+		check(t, lines, stderr)
+	})
 }
 
 // mallocRowsOf runs sonde malloc with a process that waits for the end of its input, until that process has ended.

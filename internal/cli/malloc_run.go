@@ -58,7 +58,10 @@ func (m *mallocRun) start() (err error) {
 		m.hooks.beside = m.untilEnded
 	}
 	m.hooks.account = m.world.account
-	m.stop = func() error { return closeAtOnce([]io.Closer{closing(m.world.detach), closing(m.session.Detach)}) }
+	m.stop = func() error {
+		m.world.lastLook()
+		return closeAtOnce([]io.Closer{closing(m.world.detach), closing(m.session.Detach)})
+	}
 	return m.trace(func(s print.Sink, mono2wall int64) tracer {
 		if !m.showsStacks() {
 			s = noRows{s}

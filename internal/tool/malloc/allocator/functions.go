@@ -117,6 +117,9 @@ var marks = []mark{
 // libcs are functions that only a C library has.
 var libcs = []string{"__libc_start_main", "__libc_init"}
 
+// tellsDebugger is what loaders call, glibc's and musl's, before and after they map other files: a debugger stops there.
+const tellsDebugger = "_dl_debug_state"
+
 // inside are functions of the C libraries that get memory for malloc. Where all of a program is in one file, they are told from
 // the program's own by their names.
 var inside = []string{

@@ -37,6 +37,8 @@ type Object struct {
 	Inner []Range
 	// Whole says that no code of the file is the program's own.
 	Whole bool
+	// Tells is where, in the file, the function is that the loader calls when it has mapped other files; 0: it is not here.
+	Tells uint64
 }
 
 // found are the symbols of a file that matter.
@@ -47,6 +49,7 @@ type found struct {
 	libc    bool // it is the C library
 	maps    bool // it has mmap; allocators may bring one too, which takes the place of the C library's
 	goes    bool
+	tells   uint64 // Object.Tells
 }
 
 func inspect(file *symbol.Object, name string) (f found, err error) {
@@ -55,7 +58,12 @@ func inspect(file *symbol.Object, name string) (f found, err error) {
 	if strings.Contains(base, "musl") {
 		f.family = "musl"
 	} else if strings.HasPrefix(base, "ld-") || strings.HasPrefix(base, "ld.") {
-		return f, nil // old loaders have a malloc for themselves
+		// Old loaders have a malloc for themselves.
+		found, err := file.Functions(func(raw []byte) bool { return string(raw) == tellsDebugger })
+		if len(found) > 0 {
+			f.tells = found[0].Offset
+		}
+		return f, err
 	}
 	f.symbols, err = file.Functions(func(raw []byte) bool {
 		name := string(raw)
@@ -67,6 +75,8 @@ func inspect(file *symbol.Object, name string) (f found, err error) {
 		case slices.Contains(libcs, name):
 			f.libc = true
 			return false
+		case name == tellsDebugger:
+			return true
 		case !ok:
 			// The compiler puts an ending behind the name of a function that it has taken apart: .isra.0, .constprop.0, .part.0.
 			whole, _, _ := strings.Cut(name, ".")
@@ -78,6 +88,13 @@ func inspect(file *symbol.Object, name string) (f found, err error) {
 		case name == "mmap":
 			f.maps = true
 		}
+		return true
+	})
+	f.symbols = slices.DeleteFunc(f.symbols, func(s symbol.Symbol) bool {
+		if s.Name != tellsDebugger {
+			return false
+		}
+		f.tells = s.Offset
 		return true
 	})
 	return f, err
