@@ -76,7 +76,11 @@ func (r *objectRun) run() (err error) {
 		return fmt.Errorf("%s: %w", r.object.Name, err)
 	}
 	reached(stageProbed)
-	for _, m := range r.session.Missing() {
+	missing := r.session.Missing()
+	if len(missing) > 0 && r.session.Attached() == 0 {
+		return fmt.Errorf("%s: %s", r.object.Name, missing[0])
+	}
+	for _, m := range missing {
 		say(r.io.err, "sonde: warning: %s", m)
 	}
 	r.tellProbes()
