@@ -212,6 +212,45 @@ func TestKernelObjectsAndScriptsOfStripped(t *testing.T) {
 		refusal(t, exitFailure, "program unknown (section uprobe/"+program+":outer)", program+" has no function outer, or is stripped")
 }
 
+// A probe on returns can crash a program of Go: it is warned of, also where the program has no symbols left; no other probe is, and no other
+// program.
+func TestKernelObjectsAndScriptsWarnOfGo(t *testing.T) {
+	needScripts(t)
+	vmtest.Need(t, kernel.Uprobe, kernel.BTF)
+	other := filepath.Join(t.TempDir(), "program")
+	writeProgram(t, other, userFunction{name: "outer", number: 1})
+	goes := callsProgram(t)
+	const leaf = "sonde/internal/cli.calledLeaf"
+	sonde, object := as(t, "sonde"), vmtest.Object(t, "section")
+	type row struct {
+		kind, path, function string
+		warned               bool
+	}
+	rows := []row{
+		{"uretprobe", goes, leaf, true}, {"uprobe", goes, leaf, false}, {"uretprobe", other, "outer", false},
+	}
+	if _, err := exec.LookPath("strip"); err == nil {
+		stripped := callsProgram(t)
+		outputOf(t, "strip", stripped)
+		rows = append(rows, row{"uretprobe", stripped, leaf, true})
+	}
+	for _, c := range rows {
+		commands := map[string][]string{
+			"script": {"-e", c.kind + ":" + c.path + ":" + c.function + " { @ = count(); }"},
+			"object": {"-q", "--only", "unknown", "--attach", "unknown=" + c.kind + "/" + c.path + ":" + c.function, object},
+		}
+		if has(t, kernel.UprobeMulti) {
+			commands["object, multi"] = []string{"--only", "unknown", "--attach", "unknown=" + c.kind + ".multi/" + c.path + ":" + c.function, object}
+		}
+		for name, args := range commands {
+			got := runAll(t, exec.Command(sonde, append([]string{"run", "--dry-run"}, args...)...))
+			if n := strings.Count(got.stderr, "is a program of Go"); got.status != exitOK || (n == 1) != c.warned || n > 1 {
+				t.Errorf("%s, %s on %s: %+v; warned of: want %v", name, c.kind, c.path, got, c.warned)
+			}
+		}
+	}
+}
+
 // A process that ends between two stages of a run: one sentence and a failure, or a run without events; and never is anything waited for.
 func TestKernelObjectsAndToolsEndWhileAttaching(t *testing.T) {
 	needMalloc(t)
