@@ -10,8 +10,8 @@ set -euo pipefail
 packages_of() {
 	case $1 in
 	# strace for what sonde open is compared with; clang and libbpf-dev for the objects that sonde run is tested with; compilers
-	# for the programs whose stacks and whose memory are looked at.
-	test) echo git make strace clang-14 libbpf-dev gcc g++ libc6-dev binutils xz-utils ;;
+	# for the programs whose stacks and whose memory are looked at, and the allocators that may give it to them.
+	test) echo git make strace clang-14 libbpf-dev gcc g++ libc6-dev binutils xz-utils libjemalloc2 libtcmalloc-minimal4 libmimalloc2.0 musl-tools ;;
 	# Debian 12's clang: another version makes other objects. libbpf-dev for bpf_helpers.h and its kin.
 	generate) echo git make clang-14 llvm-14 libbpf-dev ;;
 	# The peers themselves are installed in roots of their own, never on this machine. clang and libbpf-dev are for the

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 	}
 	name := filepath.Base(os.Args[0])
 	if _, ok := dropIns[name]; ok || name == "sonde" {
+		atStage = endsAtStage()
 		os.Exit(Run(os.Args, os.Stdin, os.Stdout, os.Stderr))
 	}
 	if role, ok := strings.CutPrefix(name, "role-"); ok {

@@ -58,7 +58,10 @@ func (m *mallocRun) start() (err error) {
 		m.hooks.beside = m.untilEnded
 	}
 	m.hooks.account = m.world.account
-	m.stop = func() error { return closeAtOnce([]io.Closer{closing(m.world.detach), closing(m.session.Detach)}) }
+	m.stop = func() error {
+		m.world.lastLook()
+		return closeAtOnce([]io.Closer{closing(m.world.detach), closing(m.session.Detach)})
+	}
 	return m.trace(func(s print.Sink, mono2wall int64) tracer {
 		if !m.showsStacks() {
 			s = noRows{s}
@@ -80,6 +83,7 @@ func (m *mallocRun) load() (*prog.Spec, *attach.Session, error) {
 	if err := m.world.findFirst(); err != nil {
 		return nil, nil, err
 	}
+	reached(stageFound)
 	for _, o := range m.world.objects() {
 		m.opt.Functions += m.opt.Gives(o)
 	}
@@ -102,6 +106,7 @@ func (m *mallocRun) load() (*prog.Spec, *attach.Session, error) {
 	if err := s.Attach(); err != nil {
 		return spec, nil, errors.Join(err, s.Close())
 	}
+	reached(stageLoaded)
 	return spec, s, nil
 }
 

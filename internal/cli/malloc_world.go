@@ -26,6 +26,8 @@ type mallocWorld struct {
 	first     []firstProbed
 	tree      []*allocator.Object // of the roots of --tree
 	everybody []io.Closer         // probes that are for no single process
+	loaded    int                 // allocators that processes loaded by themselves
+	unprobed  []string            // those that came later and are not probed
 	late      int                 // descendants that ran before their probes were on
 	failed    int                 // descendants that could not be probed
 	failure   error               // the first of those
@@ -36,6 +38,8 @@ type probedProcess struct {
 	awaited *symbol.Object // it is COMMAND, and has not begun to run this
 	objects []*allocator.Object
 	links   []io.Closer
+	// unprobed are allocators that it has loaded, and that could not be probed.
+	unprobed []*allocator.Object
 }
 
 func newMallocWorld(m *mallocRun) *mallocWorld {
@@ -49,6 +53,33 @@ func (w *mallocWorld) close() {
 	_ = w.detach() // it was done, or the run failed: then that is the error
 	w.finder.Close()
 	w.processes.Close()
+}
+
+// lastLook finds the allocators that were loaded where no loader tells of it, before the probes are taken off.
+func (w *mallocWorld) lastLook() {
+	for pid, p := range w.on {
+		if p.awaited != nil || slices.ContainsFunc(p.objects, func(o *allocator.Object) bool { return o.Tells != 0 }) {
+			continue
+		}
+		later, _ := w.finder.Later(int(pid)) // it may have ended
+		for _, o := range later {
+			if !slices.Contains(p.objects, o) {
+				w.unprobed = append(w.unprobed, fmt.Sprintf("%s in process %d", o.Shown, pid))
+			}
+		}
+	}
+	if w.run.single() {
+		return
+	}
+	pids, _ := w.run.target.Running() // it is said what can be found
+	for _, pid := range pids {
+		objects, _ := w.finder.Process(int(pid))
+		for _, o := range objects {
+			if o.Gives() && !slices.Contains(w.first[0].objects, o) {
+				w.unprobed = append(w.unprobed, fmt.Sprintf("%s in process %d, which began later", o.Shown, pid))
+			}
+		}
+	}
 }
 
 // detach takes all probes off, at once: each waits until no CPU can be in its program.
@@ -178,6 +209,7 @@ func (w *mallocWorld) attachFirst() error {
 		}
 		w.tell(f.of, f.objects)
 	}
+	reached(stageProbed)
 	return nil
 }
 
@@ -278,6 +310,7 @@ func (w *mallocWorld) attach(o *allocator.Object, pid int) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
+	reached(stageProbing)
 	return w.run.session.AttachMore(probes)
 }
 
@@ -310,7 +343,39 @@ func (w *mallocWorld) account(s *prog.Summary) ([]string, error) {
 	if w.failed > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("%d processes could not be probed; the first: %v", w.failed, w.failure))
 	}
+	if w.loaded > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d allocators were loaded by processes that ran: what was asked of them in their first moments is not counted", w.loaded))
+	}
+	if len(w.unprobed) > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%d allocators that came later are not counted; the first: %s", len(w.unprobed), w.unprobed[0]))
+	}
 	return nil, nil
+}
+
+// Mapped looks whether a process has loaded a library with an allocator of its own.
+func (w *mallocWorld) Mapped(pid uint32) {
+	p := w.on[pid]
+	if p == nil || p.awaited != nil {
+		return
+	}
+	later, err := w.finder.Later(int(pid))
+	if err != nil {
+		return // it has ended
+	}
+	for _, o := range later {
+		if slices.Contains(p.objects, o) || slices.Contains(p.unprobed, o) {
+			continue
+		}
+		if err := w.probe(pid, []*allocator.Object{o}); err != nil {
+			if target.Alive(pid) {
+				p.unprobed = append(p.unprobed, o)
+				w.unprobed = append(w.unprobed, fmt.Sprintf("%s in process %d (%v)", o.Shown, pid, err))
+			}
+			continue
+		}
+		w.loaded++
+		say(w.run.io.err, "%s: process %d has loaded %s", w.run.name, pid, allocator.Describe([]*allocator.Object{o}))
+	}
 }
 
 // Began, Executed, Ended and Frames are malloc.World.

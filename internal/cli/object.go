@@ -6,8 +6,10 @@ import (
 	"runtime"
 	"strings"
 
+	"sonde/internal/kernel"
 	"sonde/internal/object"
 	"sonde/internal/print"
+	"sonde/internal/prog"
 	"sonde/internal/symbol"
 	"sonde/internal/target"
 )
@@ -55,6 +57,8 @@ func runObject(io streams, x *scriptFlags, y *objectFlags, src scriptSource, com
 	if err != nil {
 		return fmt.Errorf("%s: %w", src.name, err)
 	}
+	reached(stageFound)
+	warnOfGo(io, k, probes)
 	runtime.GOMAXPROCS(1) // see run.trace
 	r := &objectRun{io: io, flags: x, opt: opt, maps: y.maps, object: o, streams: streams}
 	pid := 0
@@ -80,6 +84,22 @@ func runObject(io streams, x *scriptFlags, y *objectFlags, src scriptSource, com
 		}
 	}
 	return r.run()
+}
+
+// warnOfGo says which programs of Go are probed where functions return: the kernel puts another address to return to on their stacks, which
+// Go's runtime reads and moves. It is said under -q too, for it is not the run that is at stake.
+func warnOfGo(io streams, k kernel.Target, probes []prog.Probe) {
+	for _, p := range probes {
+		switch p.Kind {
+		case prog.Uretprobe, prog.UretprobeMulti, prog.UprobeSession:
+		default:
+			continue
+		}
+		// Found in Go's own tables where the program is stripped.
+		if found, _ := k.Functions(p.Path, "runtime.goexit*"); len(found) > 0 {
+			say(io.err, "sonde: warning: %s: %s is a program of Go, which a probe on returns can crash; uprobes on the instructions that return are safe", p.Shown, p.Path)
+		}
+	}
 }
 
 // tellProbes says with -v where each program is.

@@ -8,9 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,13 +19,31 @@ import (
 	"sonde/internal/vmtest"
 )
 
-// A kprobe on the function that all opens come to.
+// A kprobe on the function that all opens come to sees what sonde open sees by the same hook, which is that of the classic tools.
 func TestGuestObjectKprobe(t *testing.T) {
-	vmtest.Need(t, kernel.Kprobe, kernel.RingBuffer)
+	vmtest.Need(t, kernel.Kprobe, kernel.RingBuffer, kernel.BTF)
+	me := os.Getpid()
+	peer := begin(t, exec.Command(as(t, "sonde"), "open", "--hook", "kprobe", "-p", strconv.Itoa(me), "--fields", "path"))
+	peer.line(t) // the heading: it is attached
 	r := runObjectFor(t, vmtest.Object(t, "kprobe_openat2"))
-	name := filepath.Join(t.TempDir(), "wanted")
-	_, _ = os.ReadFile(name)
-	for {
+	dir, err := os.MkdirTemp("", "") // the object keeps 63 bytes of a path
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	var names []string
+	for i := range 20 {
+		names = append(names, filepath.Join(dir, fmt.Sprintf("file-%02d", i)))
+		if i%2 == 0 {
+			if err := os.WriteFile(names[i], nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		_, _ = os.ReadFile(names[i]) // it is not there
+	}
+	var seen []string
+	for len(seen) < len(names) {
 		var e struct {
 			PID      int    `json:"pid"`
 			Filename string `json:"filename"`
@@ -34,11 +52,25 @@ func TestGuestObjectKprobe(t *testing.T) {
 		if err := json.Unmarshal(l.Data, &e); err != nil || l.Struct != "open_event" {
 			t.Fatalf("%+v: %v", l, err)
 		}
-		if e.PID == os.Getpid() && strings.HasSuffix(e.Filename, name[len(name)-20:]) || e.Filename == name[:min(len(name), 63)] {
-			break
+		if e.PID == me && strings.HasPrefix(e.Filename, dir+"/") {
+			seen = append(seen, e.Filename)
 		}
 	}
 	r.end(t)
+	peer.signal(t, os.Interrupt)
+	var theirs []string
+	for _, line := range peer.rest(t) {
+		if strings.HasPrefix(line, dir+"/") {
+			theirs = append(theirs, line)
+		}
+	}
+	slices.Sort(theirs) // of several CPUs
+	if diff := cmp.Diff(names, seen); diff != "" {
+		t.Errorf("the object (-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(names, theirs); diff != "" {
+		t.Errorf("sonde open (-want +got)\n%s", diff)
+	}
 }
 
 // goebpf's dump of execs: what it tells of arguments is what sonde exec tells, up to its twenty.
@@ -90,26 +122,68 @@ func TestGuestObjectExecDump(t *testing.T) {
 // A blocker kills who opens the file, and nobody else.
 func TestGuestObjectKiller(t *testing.T) {
 	vmtest.Need(t, kernel.Tracepoint, kernel.RingBuffer)
-	const name = "/tmp/forbidden-by-object"
+	killedByObject(t, "/tmp/forbidden-by-object")
+}
+
+// What the blocker does is what sonde guard does by a rule about the same file.
+func TestGuestEndsObjectKillerAndGuard(t *testing.T) {
+	vmtest.Need(t, kernel.Tracepoint)
+	const name = "/tmp/forbidden-by-both"
+	object := killedByObject(t, name)
+	p := guarding(t, "--fields", "rule,pid,comm,file", "kill", name)
+	c, other := openedBy(t, name)
+	var guard killed
+	var rule string
+	if _, err := fmt.Sscan(p.line(t), &rule, &guard.PID, &guard.Comm, &guard.Filename); err != nil {
+		t.Error(err)
+	}
+	if guard.PID != c.Process.Pid {
+		t.Errorf("sonde guard killed %d, and the process was %d", guard.PID, c.Process.Pid)
+	}
+	p.stop(t)
+	object.PID, guard.PID = 0, 0
+	if diff := cmp.Diff(object, guard); diff != "" || other != 1 || status(c.ProcessState) != wasKilled {
+		t.Errorf("who opened it ended with %d, who opened another with %d; (-object +guard)\n%s", status(c.ProcessState), other, diff)
+	}
+}
+
+// killed is what is told of who was killed.
+type killed struct {
+	PID      int    `json:"pid"`
+	Comm     string `json:"comm"`
+	Filename string `json:"filename"`
+}
+
+// killedByObject makes a file, has the object forbid it, and opens it.
+func killedByObject(t *testing.T, name string) (k killed) {
+	t.Helper()
 	if err := os.WriteFile(name, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(name)
+	t.Cleanup(func() { os.Remove(name) })
 	r := runObjectFor(t, vmtest.Object(t, "killer"), "--unsafe", "--set=forbidden="+name)
-	if err := exec.Command("cat", name+"-not").Run(); err == nil || err.(*exec.ExitError).Sys().(syscall.WaitStatus).Signaled() {
-		t.Errorf("another file: %v", err)
-	}
-	c := exec.Command("cat", name)
-	err := c.Run()
-	exit, ok := err.(*exec.ExitError)
-	if !ok || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Errorf("the file: %v", err)
+	c, other := openedBy(t, name)
+	if status(c.ProcessState) != wasKilled || other != 1 {
+		t.Errorf("who opened it ended with %d, who opened another with %d", status(c.ProcessState), other)
 	}
 	l := r.next(t, "record")
-	if want := `{"pid":` + strconv.Itoa(c.Process.Pid) + `,"comm":"cat","filename":"` + name + `"}`; string(l.Data) != want {
-		t.Errorf("%s, want %s", l.Data, want)
+	if err := json.Unmarshal(l.Data, &k); err != nil {
+		t.Fatalf("%v: %s", err, l.Data)
+	}
+	if want := (killed{c.Process.Pid, "cat", name}); k != want {
+		t.Errorf("%+v, want %+v", k, want)
 	}
 	r.end(t)
+	return k
+}
+
+// openedBy has a process open another name, which is not there, and one open the file.
+func openedBy(t *testing.T, name string) (c *exec.Cmd, other int) {
+	t.Helper()
+	other = runAll(t, exec.Command("cat", name+"-not")).status
+	c = exec.Command("cat", name)
+	_ = c.Run() // ProcessState tells
+	return c, other
 }
 
 // Programs of the sections that this machine's own kernel has no probes for.

@@ -137,16 +137,16 @@ func TestKernelObjectInstanceGoes(t *testing.T) {
 	})
 }
 
-// What libbpf-bootstrap's example sees is what sonde exec sees.
+// What libbpf-bootstrap's example sees is what sonde proc sees.
 func TestKernelObjectBootstrap(t *testing.T) {
 	needRoot(t)
 	vmtest.Need(t, kernel.Tracepoint, kernel.RingBuffer, kernel.BTF)
 	me := strconv.Itoa(os.Getpid())
-	peer := begin(t, exec.Command(as(t, "sonde"), "exec", "-f", "json", "--no-wait", "-P", me))
+	peer := begin(t, exec.Command(as(t, "sonde"), "proc", "-f", "json", "--no-wait", "-P", me))
 	r := runObjectFor(t, vmtest.Object(t, "bootstrap"), setTo("parent", os.Getpid()), "--maps")
 	sonde := as(t, "sonde")
 	ready := exec.Command(sonde, "help")
-	until(t, "sonde exec sees", func() bool { // it has no heading in JSON
+	until(t, "sonde proc sees", func() bool { // it has no heading in JSON
 		ready = exec.Command(sonde, "help")
 		if err := ready.Run(); err != nil {
 			t.Fatal(err)
@@ -167,8 +167,8 @@ func TestKernelObjectBootstrap(t *testing.T) {
 		Filename  string `json:"filename"`
 		ExitEvent bool   `json:"exit_event"`
 	}
-	var execs, exits []int
-	for len(exits) < len(pids) {
+	var lives []string
+	for len(lives) < 2*len(pids) {
 		var e event
 		l := r.next(t, "record")
 		if err := json.Unmarshal(l.Data, &e); err != nil || l.Struct != "event" {
@@ -176,34 +176,37 @@ func TestKernelObjectBootstrap(t *testing.T) {
 		}
 		switch {
 		case !slices.Contains(pids, e.PID):
-		case e.PPID != os.Getpid():
-			t.Errorf("%+v", e)
 		case e.ExitEvent:
-			exits = append(exits, e.PID)
-			if e.ExitCode != exitUsage || e.Duration == 0 {
+			lives = append(lives, fmt.Sprintf("%d of %d ends with %d", e.PID, e.PPID, e.ExitCode))
+			if e.Duration == 0 {
 				t.Errorf("%+v", e)
 			}
 		default:
-			execs = append(execs, e.PID)
-			if e.Filename != sonde {
-				t.Errorf("%+v", e)
-			}
+			lives = append(lives, fmt.Sprintf("%d of %d becomes %s", e.PID, e.PPID, e.Filename))
 		}
 	}
-	if !slices.Equal(execs, pids) || !slices.Equal(exits, pids) {
-		t.Errorf("execs %v, exits %v, want %v", execs, exits, pids)
+	var want []string
+	for _, pid := range pids {
+		want = append(want, fmt.Sprintf("%d of %d becomes %s", pid, os.Getpid(), sonde), fmt.Sprintf("%d of %d ends with %d", pid, os.Getpid(), exitUsage))
+	}
+	if diff := cmp.Diff(want, lives); diff != "" {
+		t.Errorf("the object (-want +got)\n%s", diff)
 	}
 	r.end(t)
 	peer.signal(t, os.Interrupt)
-	var seen []int
+	var seen []string
 	for _, text := range peer.rest(t) {
-		var rec record
-		if err := json.Unmarshal([]byte(text), &rec); err == nil && slices.Contains(pids, rec.PID) {
-			seen = append(seen, rec.PID)
+		var l lifeRecord
+		switch err := json.Unmarshal([]byte(text), &l); {
+		case err != nil || !slices.Contains(pids, l.PID):
+		case l.Type == "proc_exec" && l.Filename != nil:
+			seen = append(seen, fmt.Sprintf("%d of %d becomes %s", l.PID, l.PPID, *l.Filename))
+		case l.Type == "proc_exit" && l.ExitCode != nil:
+			seen = append(seen, fmt.Sprintf("%d of %d ends with %d", l.PID, l.PPID, *l.ExitCode))
 		}
 	}
-	if !slices.Equal(seen, pids) {
-		t.Errorf("sonde exec saw %v, want %v", seen, pids)
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("sonde proc (-want +got)\n%s", diff)
 	}
 }
 

@@ -71,10 +71,16 @@ func (r *objectRun) run() (err error) {
 		return err
 	}
 	defer r.close()
+	reached(stageLoaded)
 	if err := r.session.Attach(); err != nil {
 		return fmt.Errorf("%s: %w", r.object.Name, err)
 	}
-	for _, m := range r.session.Missing() {
+	reached(stageProbed)
+	missing := r.session.Missing()
+	if len(missing) > 0 && r.session.Attached() == 0 {
+		return fmt.Errorf("%s: %s", r.object.Name, missing[0])
+	}
+	for _, m := range missing {
 		say(r.io.err, "sonde: warning: %s", m)
 	}
 	r.tellProbes()

@@ -24,8 +24,9 @@ func procCommand(io streams) *cobra.Command {
 		Long: `Shows the lives of processes: the programs that they become, how they end, after how long, and what they have used.
 
 With -- COMMAND, only that command and its descendants are traced; sonde ends with the last of them, with COMMAND's status,
-and shows them as a tree.`,
+and shows them as a tree. --tree PID is whom to trace; --tree without a PID shows the tree, as --show-tree does.`,
 		Example: `  sonde proc -- make -j4
+  sonde proc --tree -d 10
   sonde proc -x --args
   sonde proc --timeline build.json -- make -j4
   sonde proc -f json -u www-data -o lives.jsonl`,
@@ -84,7 +85,7 @@ func (x *procFlags) run(io streams, c *cobra.Command, args []string) error {
 		x.tree = !x.classic && len(args) > 0 && !out.json
 	}
 	if x.tree && out.json {
-		return usage("--show-tree and -f json: a tree is text; each record has the ppid")
+		return usage("--show-tree (--tree without a PID) and -f json: a tree is text; each record has the ppid")
 	}
 	if err := needProc(); err != nil {
 		return err

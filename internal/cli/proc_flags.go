@@ -38,7 +38,8 @@ func (x *procFlags) add(f *pflag.FlagSet) {
 	f.BoolVar(&x.forks, "forks", false, "show also the processes that are made, with or without an exec")
 	f.BoolVar(&x.args, "args", false, "show the arguments, also of processes that end")
 	f.BoolVar(&x.resources, "resources", false, "add columns with what a process has used: CPU, memory, page faults, bytes")
-	f.BoolVar(&x.tree, "show-tree", false, "end with a tree: who started whom, how long it took (default with -- COMMAND and -f text)")
+	f.BoolVar(&x.tree, "show-tree", false, "end with a tree: who started whom, how long it took (default with -- COMMAND and -f text; also --tree without a PID)")
+	f.Lookup("tree").Usage += "; without a PID: --show-tree"
 	f.StringVar(&x.timeline, "timeline", "", "write the run to this `FILE`, in the trace format of Chrome and Perfetto")
 	x.addCommon(f)
 }

@@ -450,7 +450,7 @@ func TestKernelProcTimelineAndTree(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "run.json")
 	path := truePath(t)
 	script := fmt.Sprintf(`%s first; (%s inner; exit 4); i=0; while [ $i -lt 6 ]; do %s; i=$((i+1)); done; exit 3`, path, path, path)
-	got := runAll(t, exec.Command(as(t, "sonde"), "proc", "--timeline", file, "--", "/bin/sh", "-c", script))
+	got := runAll(t, exec.Command(as(t, "sonde"), "proc", "--timeline", file, "--tree", "--", "/bin/sh", "-c", script))
 	if got.status != 3 || !strings.Contains(got.stderr, "timeline of 10 processes in "+file) {
 		t.Errorf("status %d, stderr %s", got.status, got.stderr)
 	}

@@ -29,6 +29,7 @@ var roles = map[string]func(args []string) int{
 	"sleep":      roleSleep,
 	"orphan":     roleOrphan,
 	"raw":        roleRaw,
+	"contained":  roleContained,
 }
 
 func fail(err error) int {

@@ -82,7 +82,7 @@ func Run(argv []string, in, out, errOut *os.File) int {
 	}
 	root.SetArgs([]string{}) // nil would be os.Args
 	if len(argv) > 0 {
-		root.SetArgs(argv[1:])
+		root.SetArgs(spelledOut(root, argv[1:]))
 	}
 	root.SetIn(in)
 	root.SetOut(out)

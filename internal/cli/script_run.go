@@ -76,6 +76,7 @@ func (s *script) run(in scriptSource) error {
 		return err
 	}
 	forget()
+	reached(stageFound)
 	return s.trace()
 }
 
@@ -97,6 +98,7 @@ func (s *script) trace() (err error) {
 		return err
 	}
 	defer s.close()
+	reached(stageLoaded)
 	if s.flags.dryRun {
 		return s.dryRun()
 	}
@@ -261,6 +263,7 @@ func (s *script) attach() error {
 	if err != nil {
 		return &loadFault{err}
 	}
+	reached(stageProbed)
 	if s.flags.quiet {
 		return s.reseed()
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // probedFile is a file that probes are attached to.
@@ -19,15 +21,11 @@ type probedFile struct {
 func (p *Processes) AddProbe(path string, offsets ...uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	path, err := realPath(path)
-	if err != nil {
-		return err
-	}
 	f, info, err := openRegular(path)
 	if err != nil {
 		return err
 	}
-	held := p.files.hold(f, info, path)
+	held := p.files.hold(f, info, realPath(path, info))
 	p.files.parse(held)
 	if len(held.segments) == 0 {
 		return fmt.Errorf("%s: not an ELF program", path)
@@ -41,12 +39,17 @@ func (p *Processes) AddProbe(path string, offsets ...uint64) error {
 	return nil
 }
 
-func realPath(path string) (string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
+// realPath is the path of a file without links, if there is one that leads to it: /proc/PID/root and /proc/PID/exe lead where
+// the path that they show does not.
+func realPath(path string, info *unix.Stat_t) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		path = whole
 	}
-	return filepath.EvalSymlinks(path)
+	var st unix.Stat_t
+	if real, err := filepath.EvalSymlinks(path); err == nil && unix.Stat(real, &st) == nil && idOf(&st) == idOf(info) {
+		return real
+	}
+	return path
 }
 
 // inProbedFile names an address by the one file with fixed addresses that has a function there.

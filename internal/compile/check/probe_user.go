@@ -194,6 +194,9 @@ func (x *pointExpander) instruction(path string, f kernel.UserSymbol, offset uin
 // userAddress is a probe on an address of a file: as the file's symbols count, not as a process maps it.
 func (x *pointExpander) userAddress(path string, addr uint64) []Point {
 	all, err := x.target.Functions(path, "*")
+	if x.kind == Uretprobe && !x.quiet {
+		x.warnOfGo(path)
+	}
 	p := x.point(x.name + ":" + path + ":0x" + strconv.FormatUint(addr, 16))
 	p.Group, p.Address = path, addr
 	for _, s := range all {

@@ -59,6 +59,7 @@ const (
 	bpfProgEnterCookie      = "enter_cookie"
 	bpfProgGive             = "give"
 	bpfProgLeave            = "leave"
+	bpfProgMapped           = "mapped"
 	bpfProgTargetExit       = "target_exit"
 	bpfProgTargetFork       = "target_fork"
 	bpfProgTaskExec         = "task_exec"
@@ -150,6 +151,7 @@ type bpfProgramSpecs struct {
 	EnterCookie *ebpf.ProgramSpec `ebpf:"enter_cookie"`
 	Give        *ebpf.ProgramSpec `ebpf:"give"`
 	Leave       *ebpf.ProgramSpec `ebpf:"leave"`
+	Mapped      *ebpf.ProgramSpec `ebpf:"mapped"`
 	TargetExit  *ebpf.ProgramSpec `ebpf:"target_exit"`
 	TargetFork  *ebpf.ProgramSpec `ebpf:"target_fork"`
 	TaskExec    *ebpf.ProgramSpec `ebpf:"task_exec"`
@@ -311,6 +313,7 @@ type bpfPrograms struct {
 	EnterCookie *ebpf.Program `ebpf:"enter_cookie"`
 	Give        *ebpf.Program `ebpf:"give"`
 	Leave       *ebpf.Program `ebpf:"leave"`
+	Mapped      *ebpf.Program `ebpf:"mapped"`
 	TargetExit  *ebpf.Program `ebpf:"target_exit"`
 	TargetFork  *ebpf.Program `ebpf:"target_fork"`
 	TaskExec    *ebpf.Program `ebpf:"task_exec"`
@@ -347,6 +350,7 @@ func (p *bpfPrograms) Close() error {
 		p.EnterCookie,
 		p.Give,
 		p.Leave,
+		p.Mapped,
 		p.TargetExit,
 		p.TargetFork,
 		p.TaskExec,

@@ -18,6 +18,7 @@ const (
 	recordExec      = 3
 	recordExit      = 4
 	recordFiles     = 5
+	recordMapped    = 6
 )
 
 // How the kernel's walk of a stack ended: malloc.h, END_*.
@@ -78,7 +79,7 @@ func comm(b []byte) string {
 	return strings.Clone(string(text))
 }
 
-// task is a record of a process that begins, executes a program, or ends.
+// task is a record of a process that begins, executes a program, maps other libraries, or ends.
 type task struct {
 	pid, parent uint32
 	code        uint64

@@ -112,6 +112,7 @@ struct base_key {
 #define RECORD_EXEC 3
 #define RECORD_EXIT 4
 #define RECORD_FILES 5
+#define RECORD_MAPPED 6
 
 /* How a stack ended. */
 #define END_ROOT 0     /* the frame pointer, or the address to return to, was 0 */

@@ -175,6 +175,9 @@ func (p *Places) Probes(o *allocator.Object, pid int) ([]prog.Probe, error) {
 		return prog.Probe{Program: program, Kind: kind, Path: o.Path, Addresses: offsets, PID: pid, Shown: o.Shown}
 	}
 	var list []prog.Probe
+	if o.Tells != 0 && pid != 0 {
+		list = append(list, probe(programTell, prog.Uprobe, prog.UprobeMulti, []uint64{o.Tells}))
+	}
 	if len(leave) > 0 {
 		list = append(list, probe(programLeave, prog.Uretprobe, prog.UretprobeMulti, leave))
 	}

@@ -45,6 +45,7 @@ const (
 	programEnter = bpfProgEnterCookie
 	programLeave = bpfProgLeave
 	programGive  = bpfProgGive
+	programTell  = bpfProgMapped
 )
 
 // numbered is the program for the function with that number, where probes do not tell.
@@ -105,7 +106,7 @@ func Spec(opt Options) (*prog.Spec, error) {
 		return false
 	})
 	if opt.Multi {
-		for _, name := range []string{programEnter, programLeave, programGive} {
+		for _, name := range []string{programEnter, programLeave, programGive, programTell} {
 			if p := coll.Programs[name]; p != nil {
 				p.AttachType = ebpf.AttachTraceUprobeMulti
 			}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Processes of the target that begin, execute a program, end. A part of malloc.bpf.c. */
+/* Processes of the target that begin, execute a program, map other libraries, end. A part of malloc.bpf.c. */
 #ifndef SONDE_MALLOC_TASKS_BPF_H
 #define SONDE_MALLOC_TASKS_BPF_H
 
@@ -68,6 +68,14 @@ int task_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!watched(id >> 32) || BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
 	tell(RECORD_EXIT, id >> 32, 0, 0);
+	return 0;
+}
+
+/* By calling this the loader tells a debugger that it has mapped other files. It is probed in single processes only. */
+SEC("uprobe")
+int mapped(struct regs *ctx)
+{
+	tell(RECORD_MAPPED, bpf_get_current_pid_tgid() >> 32, 0, 0);
 	return 0;
 }
 

@@ -28,6 +28,8 @@ type World interface {
 	Began(pid, parent uint32)
 	Executed(pid uint32, code uint64) // code is where the code of the program begins
 	Ended(pid uint32)
+	// Mapped is told when the loader has mapped other files into a process, or is about to.
+	Mapped(pid uint32)
 }
 
 // Show says what is shown, and where.
@@ -109,12 +111,14 @@ func (t *Tracer) Record(rec prog.Record) error {
 			return err
 		}
 		t.places, t.placesOf = places, pid
-	case recordFork, recordExec, recordExit:
+	case recordFork, recordExec, recordExit, recordMapped:
 		task, err := decodeTask(rec)
 		if err != nil {
 			return err
 		}
 		switch rec.Type {
+		case recordMapped:
+			t.show.World.Mapped(task.pid)
 		case recordFork:
 			t.show.World.Began(task.pid, task.parent)
 		case recordExec:

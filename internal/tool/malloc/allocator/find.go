@@ -30,6 +30,8 @@ type entry struct {
 	shown string
 	found found
 	roles map[role]*Object
+	// considered says that it was there when it was asked what gives a process its memory; it was taken, or there was one before it.
+	considered bool
 }
 
 // role is what a file is for a process.
@@ -69,6 +71,27 @@ const maxMaps = 64 << 20
 // Process finds what gives a running process its memory. The error wraps fs.ErrNotExist where the process has ended, and
 // ErrNone where nothing was found.
 func (f *Finder) Process(pid int) ([]*Object, error) {
+	all, err := f.mapped(pid)
+	if err != nil {
+		return nil, err
+	}
+	return choose(all)
+}
+
+// Later finds the allocators among what a process has mapped since it was asked what gives it memory: those of libraries that it
+// has loaded by itself.
+func (f *Finder) Later(pid int) (found []*Object, err error) {
+	all, err := f.mapped(pid)
+	for _, c := range all {
+		if c.found.malloc && !c.found.libc && !c.considered {
+			found = append(found, c.as(role{allocator: true, libc: c.found.maps}))
+		}
+	}
+	return found, err
+}
+
+// mapped lists the files that a process has mapped to be executed.
+func (f *Finder) mapped(pid int) ([]candidate, error) {
 	proc := "/proc/" + strconv.Itoa(pid)
 	maps, err := os.Open(proc + "/maps")
 	if err != nil {
@@ -102,7 +125,7 @@ func (f *Finder) Process(pid int) ([]*Object, error) {
 	if mapped == 0 {
 		return nil, errors.New("it has no memory of its own: a kernel thread, or it is ending")
 	}
-	return choose(all)
+	return all, nil
 }
 
 // parseMapping takes of a line of /proc/PID/maps what is mapped to be executed: "START-END r-xp OFFSET DEVICE INODE   PATH".
@@ -157,7 +180,7 @@ func (f *Finder) take(file *symbol.Object, path string) *entry {
 // everything that brings a malloc of its own takes its place. A program that has one under another name, as Rust's and Go's
 // do, uses that besides.
 func choose(all []candidate) ([]*Object, error) {
-	var chosen, libc *entry
+	var chosen, libc, loader *entry
 	var program *entry
 	for _, c := range all {
 		if c.program {
@@ -165,6 +188,12 @@ func choose(all []candidate) ([]*Object, error) {
 		}
 	}
 	for _, c := range all {
+		if c.found.tells != 0 && !c.program {
+			loader = c.entry
+		}
+		if c.found.malloc && !c.found.libc {
+			c.considered = true
+		}
 		switch {
 		case c.found.libc && !c.program:
 			if libc == nil {
@@ -180,15 +209,18 @@ func choose(all []candidate) ([]*Object, error) {
 	}
 	var objects []*Object
 	add := func(e *entry, r role) {
-		if o := e.as(r); len(o.Functions) > 0 && !slices.Contains(objects, o) {
+		if o := e.as(r); (len(o.Functions) > 0 || o.Tells != 0) && !slices.Contains(objects, o) {
 			objects = append(objects, o)
 		}
 	}
 	if chosen != nil {
-		add(chosen, role{allocator: true, program: chosen == program, libc: chosen.found.libc})
+		add(chosen, role{allocator: true, program: chosen == program, libc: chosen.found.maps})
 	}
-	if libc != nil && libc != chosen {
+	if libc != nil && libc != chosen && (chosen == nil || !chosen.found.maps) {
 		add(libc, role{libc: true})
+	}
+	if loader != nil && loader != libc && loader != chosen {
+		add(loader, role{libc: true})
 	}
 	if program != nil && program != chosen && program.found.goes {
 		add(program, role{program: true})
@@ -219,6 +251,9 @@ func (e *entry) as(r role) *Object {
 		}
 		return r.allocator
 	})
+	if r.libc {
+		o.Tells = e.found.tells
+	}
 	e.roles[r] = o
 	return o
 }

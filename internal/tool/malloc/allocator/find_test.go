@@ -71,11 +71,12 @@ func TestChoose(t *testing.T) {
 	file := func(path string, f found) *entry {
 		return &entry{file: self, shown: path, found: f, roles: map[role]*Object{}}
 	}
-	libc := file("libc", found{symbols: functions("malloc", "free", "mmap"), malloc: true, libc: true})
+	libc := file("libc", found{symbols: functions("malloc", "free", "mmap"), malloc: true, libc: true, maps: true})
 	jemalloc := file("jemalloc", found{symbols: functions("malloc", "free"), malloc: true})
+	tcmalloc := file("tcmalloc", found{symbols: functions("malloc", "free", "mmap"), malloc: true, maps: true})
 	own := file("own", found{symbols: functions("malloc"), malloc: true})
 	golang := file("go", found{symbols: functions(goAllocator), goes: true})
-	static := file("static", found{symbols: functions("malloc", "mmap"), malloc: true, libc: true})
+	static := file("static", found{symbols: functions("malloc", "mmap"), malloc: true, libc: true, maps: true})
 	plain := file("plain", found{})
 	for _, c := range []struct {
 		name string
@@ -84,6 +85,7 @@ func TestChoose(t *testing.T) {
 	}{
 		{"the C library", []candidate{{plain, true}, {libc, false}}, []string{"libc: malloc free mmap"}},
 		{"a library before it", []candidate{{plain, true}, {libc, false}, {jemalloc, false}}, []string{"jemalloc: malloc free", "libc: mmap"}},
+		{"one with an mmap of its own", []candidate{{plain, true}, {libc, false}, {tcmalloc, false}}, []string{"tcmalloc: malloc free mmap"}},
 		{"the program's own", []candidate{{own, true}, {jemalloc, false}, {libc, false}}, []string{"own: malloc", "libc: mmap"}},
 		{"Go", []candidate{{golang, true}}, []string{"go: runtime.mallocgc"}},
 		{"Go with the C library", []candidate{{golang, true}, {libc, false}}, []string{"libc: malloc free mmap", "go: runtime.mallocgc"}},

@@ -111,13 +111,19 @@ var marks = []mark{
 	{"tc_malloc", "tcmalloc"}, {"TCMallocInternalMalloc", "tcmalloc"},
 	{"__scudo_get_error_info_addr", "scudo"},
 	{"gnu_get_libc_version", "glibc"}, {"_int_malloc", "glibc"}, {"__libc_memalign", "glibc"},
-	{"__malloc_alloc_meta", "musl"}, {"__malloc_donate", "musl"}, {"__libc_malloc_impl", "musl"},
+	{"__malloc_alloc_meta", "musl"}, {"__malloc_donate", "musl"}, {"__libc_malloc_impl", "musl"}, {"__dls3", "musl"},
 }
+
+// libcs are functions that only a C library has.
+var libcs = []string{"__libc_start_main", "__libc_init"}
+
+// tellsDebugger is what loaders call, glibc's and musl's, before and after they map other files: a debugger stops there.
+const tellsDebugger = "_dl_debug_state"
 
 // inside are functions of the C libraries that get memory for malloc. Where all of a program is in one file, they are told from
 // the program's own by their names.
 var inside = []string{
-	"sysmalloc", "sysmalloc_mmap", "sysmalloc_mmap_fallback", "sysmalloc_mmap.isra.0", "new_heap", "alloc_new_heap", "_int_malloc", "_mid_memalign",
-	"_int_realloc", "_int_memalign", "arena_get2", "arena_get2.part.0",
+	"sysmalloc", "sysmalloc_mmap", "sysmalloc_mmap_fallback", "new_heap", "alloc_new_heap", "_int_malloc", "_mid_memalign",
+	"_int_realloc", "_int_memalign", "arena_get2",
 	"__malloc_alloc_meta", "alloc_group", "alloc_slot", "__libc_malloc_impl", "__simple_malloc", "__expand_heap",
 }

@@ -37,6 +37,8 @@ type Object struct {
 	Inner []Range
 	// Whole says that no code of the file is the program's own.
 	Whole bool
+	// Tells is where, in the file, the function is that the loader calls when it has mapped other files; 0: it is not here.
+	Tells uint64
 }
 
 // found are the symbols of a file that matter.
@@ -45,7 +47,9 @@ type found struct {
 	family  string
 	malloc  bool // it has malloc, or its like with a prefix
 	libc    bool // it is the C library
+	maps    bool // it has mmap; allocators may bring one too, which takes the place of the C library's
 	goes    bool
+	tells   uint64 // Object.Tells
 }
 
 func inspect(file *symbol.Object, name string) (f found, err error) {
@@ -54,7 +58,12 @@ func inspect(file *symbol.Object, name string) (f found, err error) {
 	if strings.Contains(base, "musl") {
 		f.family = "musl"
 	} else if strings.HasPrefix(base, "ld-") || strings.HasPrefix(base, "ld.") {
-		return f, nil // old loaders have a malloc for themselves
+		// Old loaders have a malloc for themselves.
+		found, err := file.Functions(func(raw []byte) bool { return string(raw) == tellsDebugger })
+		if len(found) > 0 {
+			f.tells = found[0].Offset
+		}
+		return f, err
 	}
 	f.symbols, err = file.Functions(func(raw []byte) bool {
 		name := string(raw)
@@ -63,15 +72,29 @@ func inspect(file *symbol.Object, name string) (f found, err error) {
 		}
 		k, prefix, ok := kindOf(name)
 		switch {
+		case slices.Contains(libcs, name):
+			f.libc = true
+			return false
+		case name == tellsDebugger:
+			return true
 		case !ok:
-			return slices.Contains(inside, name)
+			// The compiler puts an ending behind the name of a function that it has taken apart: .isra.0, .constprop.0, .part.0.
+			whole, _, _ := strings.Cut(name, ".")
+			return slices.Contains(inside, whole)
 		case name == goAllocator:
 			f.goes = true
 		case k.size == SizeArg0 && !k.frees && name == prefix+"malloc":
 			f.malloc = true
 		case name == "mmap":
-			f.libc = true
+			f.maps = true
 		}
+		return true
+	})
+	f.symbols = slices.DeleteFunc(f.symbols, func(s symbol.Symbol) bool {
+		if s.Name != tellsDebugger {
+			return false
+		}
+		f.tells = s.Offset
 		return true
 	})
 	return f, err

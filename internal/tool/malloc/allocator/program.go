@@ -161,7 +161,7 @@ func (l *loader) load(program opened) (*symbol.Object, []*Object, error) {
 			queue = append(queue, wanted{name, origin(folders, file.path)})
 		}
 	}
-	if strings.Contains(interpreter, "musl") { // it is the C library
+	if interpreter != "" { // musl's is the C library; all tell of what is loaded later
 		if file, err := symbol.OpenObjectInside(l.root, interpreter); err == nil {
 			if e := l.finder.take(file, interpreter); !seen[e] {
 				all = append(all, candidate{e, false})
