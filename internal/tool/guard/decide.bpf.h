@@ -393,10 +393,9 @@ static __always_inline __u64 by_name(__u32 dev, __u64 ino, __u64 name, __u64 dec
 /* What is found on the way up: a decision, and in the upper half which of the wide globs are about what is below. */
 #define FOUND(decided, globs) ((__u32)(decided) | (__u64)(globs) << 32)
 
-GLOBAL __u64 tree_at(__u64 dentry, __u64 dev, __u64 found, __u64 ask, __u64 globs)
+GLOBAL __u64 tree_at(__u64 directory, __u64 dev, __u64 found, __u64 ask, __u64 globs)
 {
-	struct dentry___guard *d = (struct dentry___guard *)dentry;
-	struct inode *inode = BPF_CORE_READ(d, d_inode);
+	struct inode *inode = (struct inode *)directory;
 	struct guard_object key = {};
 	struct guard_tree *tree;
 
@@ -407,9 +406,28 @@ GLOBAL __u64 tree_at(__u64 dentry, __u64 dev, __u64 found, __u64 ask, __u64 glob
 	if (!tree)
 		return found;
 	found |= (tree->globs & globs) << 32;
-	if (!same_inode(&tree->seen, &tree->inode_generation, (__u64)inode))
+	if (!same_inode(&tree->seen, &tree->inode_generation, directory))
 		return found;
 	return FOUND(scan(tree->list.first, tree->list.count, (__u32)found, ask, MATCH_TREE), found >> 32);
+}
+
+/* What a climb needs of a directory. It lies side by side in every kernel so far, and one read is enough then. */
+struct climbed {
+	__u64 parent, name[2], inode;
+};
+
+#define PARENT_AT bpf_core_field_offset(struct dentry, d_parent)
+
+static __always_inline void climbed_read(struct climbed *to, __u64 dentry)
+{
+	struct dentry___guard *d = (struct dentry___guard *)dentry;
+
+	if (bpf_core_field_offset(struct dentry___guard, d_inode) == PARENT_AT + offsetof(struct climbed, inode)) {
+		bpf_probe_read_kernel(to, sizeof(*to), (void *)(dentry + PARENT_AT));
+		return;
+	}
+	to->parent = (__u64)BPF_CORE_READ(d, d_parent);
+	to->inode = (__u64)BPF_CORE_READ(d, d_inode);
 }
 
 /* The directory of a directory; itself, if it is the root of its file system. */
@@ -417,7 +435,7 @@ static __always_inline __u64 parent_of(__u64 dentry)
 {
 	__u64 parent = dentry;
 
-	bpf_probe_read_kernel(&parent, sizeof(parent), (void *)(dentry + bpf_core_field_offset(struct dentry, d_parent)));
+	bpf_probe_read_kernel(&parent, sizeof(parent), (void *)(dentry + PARENT_AT));
 	return parent;
 }
 
@@ -433,15 +451,16 @@ static __always_inline __u32 dev_of(__u64 dentry)
  */
 GLOBAL __u64 trees_step(__u64 dentry, __u64 found, __u64 ask, __u64 globs)
 {
-	__u64 dev = dev_of(dentry), up;
+	__u64 dev = dev_of(dentry);
+	struct climbed at;
 	int i;
 
 	for (i = 0; i < STEP; i++) {
-		found = tree_at(dentry, dev, found, ask, globs);
-		up = parent_of(dentry);
-		if (up == dentry)
+		climbed_read(&at, dentry);
+		found = tree_at(at.inode, dev, found, ask, globs);
+		if (at.parent == dentry)
 			break;
-		dentry = up;
+		dentry = at.parent;
 	}
 	return found;
 }
