@@ -11,7 +11,7 @@ const volatile __u32 guard_want = 0;
 const volatile __u32 guard_mechanism = 0;
 
 #define LOST_RING 0    /* logged, and the ring was full */
-#define LOST_URGENT 1  /* denied or killed, and both rings were full */
+#define LOST_URGENT 1  /* denied or killed, and both rings were full; the next number after LOST_RING */
 #define LOST_SCRATCH 2 /* more programs of one CPU were at it than there is room for */
 #define LOST_UNREAD 3  /* a path was not in memory when it was to be decided about */
 
@@ -257,7 +257,13 @@ GLOBAL int file_told(__u32 slot, __u64 subject, __u64 ask, __u32 off)
 	return len & PATH_LEN;
 }
 
-/* Fills in and sends the record; urgent ones go by the ring of their own. */
+/* Whether records of that outcome go by the ring of their own: 1 or 0, without a branch. */
+static __always_inline __u32 is_urgent(__u32 outcome)
+{
+	return (1 << OUTCOME_DENIED | 1 << OUTCOME_KILLED | 1 << OUTCOME_LATE) >> (outcome & 31) & 1;
+}
+
+/* Fills in and sends the record. */
 static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 decided, __u32 what, __u32 error)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -312,21 +318,21 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	barrier_var(size);
 	if (size > sizeof(b->r) + 2 * PATH_ROOM)
 		size = sizeof(b->r) + 2 * PATH_ROOM;
-	if (outcome == OUTCOME_DENIED || outcome == OUTCOME_KILLED || outcome == OUTCOME_LATE)
+	if (is_urgent(outcome))
 		return bpf_ringbuf_output(&urgent, b, size, 0);
 	return bpf_ringbuf_output(&records, b, size, 0);
 }
 
 GLOBAL int tell(__u64 subject, __u64 ask, __u32 decided, __u32 what, __u32 error)
 {
-	__u32 outcome = what & 0xff, slot = claim(CLAIM_RECORD), lost = LOST_SCRATCH;
+	__u32 slot = claim(CLAIM_RECORD), lost = LOST_SCRATCH;
 	struct guard_counters *c;
 	long err = -1;
 
 	if (slot < PATH_SLOTS) {
 		err = tell_in(slot, subject, ask, decided, what, error);
 		release(CLAIM_RECORD, slot);
-		lost = outcome == OUTCOME_DENIED || outcome == OUTCOME_KILLED || outcome == OUTCOME_LATE ? LOST_URGENT : LOST_RING;
+		lost = LOST_RING + is_urgent(what & 0xff);
 	}
 	if (!err)
 		return 0;
