@@ -24,7 +24,7 @@
 
 /*
  * What a loop does in one turn is a global function that keeps its state in a per-CPU value: the verifier looks at such
- * a function once, and at the loop around it as at so many calls. PATH_MAX bytes can be 2,048 names, so there are two such
+ * a function once, and at the loop around it as at so many calls. PATH_MAX bytes can be 2,048 names, so there are three such
  * loops in each other.
  */
 #ifndef TURN
@@ -33,8 +33,9 @@
 enum path_turn { PATH_MORE, PATH_DONE, PATH_ENDLESS, PATH_NOWHERE };
 
 #define PATH_AT_ONCE 4 /* steps of one turn */
-#define PATH_TURNS 32  /* turns of the inner and of the outer loop */
-#define PATH_STEPS (PATH_AT_ONCE * PATH_TURNS * PATH_TURNS)
+#define PATH_TURNS 16  /* turns of the innermost loop */
+#define PATH_ROUNDS 8  /* of either loop around it */
+#define PATH_STEPS (PATH_AT_ONCE * PATH_TURNS * PATH_ROUNDS * PATH_ROUNDS)
 
 /* The members that a step needs lie side by side in every kernel so far, and one read is enough then. */
 struct path_mount {
@@ -135,7 +136,6 @@ TURN path_turn(__u32 slot)
 
 	if (!b || !w)
 		return PATH_ENDLESS;
-#pragma unroll
 	for (i = 0; i < PATH_AT_ONCE; i++) {
 		state = path_step(b, w);
 		if (state != PATH_MORE)
@@ -156,25 +156,40 @@ TURN path_turns(__u32 slot)
 	return state;
 }
 
+TURN path_rounds(__u32 slot)
+{
+	int i, state = PATH_MORE;
+
+	for (i = 0; i < PATH_ROUNDS; i++) {
+		state = path_turns(slot);
+		if (state != PATH_MORE)
+			return state;
+	}
+	return state;
+}
+
 /*
  * Appends the names from a dentry up to the root of its mount namespace to the data of PATH_SCRATCH at off: the innermost
  * first, each ended by NUL, the root itself not among them. What a file that hangs in no tree has for a name is taken
- * for one.
+ * for one. Without a mount it ends at the root of the file system, and is detached.
  */
-__attribute__((noinline)) int path_put(__u64 dentry, __u64 vfsmnt, __u32 off, __u32 slot)
+static __always_inline int path_put(__u64 dentry, __u64 vfsmnt, __u32 off, __u32 slot)
 {
 	struct path_walk *w = bpf_map_lookup_elem(&path_walks, &slot);
 	int i, len, state = PATH_MORE;
 
-	if (!w || !dentry || !vfsmnt)
+	if (!w || !dentry)
 		return PATH_CUT;
 	w->dentry = dentry;
-	w->at = vfsmnt - bpf_core_field_offset(struct mount, mnt);
-	path_mount_read(&w->mount, w->at);
+	w->at = w->mount.parent = w->mount.root = 0;
+	if (vfsmnt) {
+		w->at = vfsmnt - bpf_core_field_offset(struct mount, mnt);
+		path_mount_read(&w->mount, w->at);
+	}
 	w->off = off;
 	w->end = (__u64)off + PATH_MAX;
-	for (i = 0; i < PATH_TURNS; i++) {
-		state = path_turns(slot);
+	for (i = 0; i < PATH_ROUNDS; i++) {
+		state = path_rounds(slot);
 		if (state != PATH_MORE)
 			break;
 	}

@@ -329,7 +329,7 @@ GLOBAL int asked_read(__u64 regs, __u32 number, __u32 which, __u32 slot)
 }
 
 /* The rules about what is below that directory; notes which of the globs are about names below it. */
-static __always_inline __u32 below(struct guard_asked *a, __u32 dev, __u64 ino, __u32 decided, __u64 ask)
+static __always_inline __u64 below(struct guard_asked *a, __u32 dev, __u64 ino, __u64 decided, __u64 ask)
 {
 	struct guard_object key = {};
 	struct guard_tree *tree;
@@ -345,7 +345,7 @@ static __always_inline __u32 below(struct guard_asked *a, __u32 dev, __u64 ino, 
 }
 
 /* The same of the last directory that is known and of those above it, STEP of them. */
-GLOBAL unsigned int above(__u32 slot, __u32 decided, __u64 ask)
+GLOBAL __u64 above(__u32 slot, __u64 decided, __u64 ask)
 {
 	struct guard_asked *a = bpf_map_lookup_elem(&guard_asked, &slot);
 	struct guard_step *to;
@@ -366,14 +366,19 @@ GLOBAL unsigned int above(__u32 slot, __u32 decided, __u64 ask)
 	return decided;
 }
 
+GLOBAL __u64 by_last_name(__u64 dev, __u64 ino, __u64 name, __u64 decided, __u64 ask)
+{
+	return by_name(dev, ino, name, decided, ask);
+}
+
 /* Which rule decides about a path that was walked. */
-GLOBAL unsigned int asked_decide(__u32 slot, __u64 ask)
+GLOBAL __u64 asked_decide(__u32 slot, __u64 ask)
 {
 	struct guard_asked *a = bpf_map_lookup_elem(&guard_asked, &slot);
-	__u32 decided = RULE_NONE, globs = 0, anywhere, i;
-	__u64 has = has_of(ask), name;
+	__u64 decided = RULE_NONE, globs = 0, anywhere, has = has_of(ask), name;
 	struct guard_step *to;
 	bool known;
+	int i;
 
 	if (!a)
 		return decided;
@@ -381,7 +386,7 @@ GLOBAL unsigned int asked_decide(__u32 slot, __u64 ask)
 	if (a->named) {
 		name = a->self + offsetof(struct guard_asked, path) + (a->name & (PATH_MAX - 1));
 		if (has & (HAS_ENTRIES | HAS_NAMES | HAS_GLOBS))
-			decided = by_name(known ? a->dev : 0, known ? a->ino : 0, name, decided, ask);
+			decided = by_last_name(known ? a->dev : 0, known ? a->ino : 0, name, decided, ask);
 		if (has >> HAS_WIDE_SHIFT & 63) {
 			globs = wide_globs(name, has >> HAS_WIDE_SHIFT & 63, ask);
 			anywhere = globs & (__u32)(has >> 32);

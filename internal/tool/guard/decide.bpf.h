@@ -15,32 +15,49 @@
 #define RULE_NONE ((1U << RULE_BITS) - 1)
 #define RULE_OF(decided) ((decided) & RULE_NONE)
 #define MATCH_OF(decided) ((decided) >> RULE_BITS)
-#define DECIDED(rule, match) ((rule) | (__u32)(match) << RULE_BITS)
+#define DECIDED(rule, match) ((__u64)(rule) | (__u64)(match) << RULE_BITS)
 
 #define GLOBAL __attribute__((noinline))
 
-/* Whether a rule is about this access and this process. A chain of calls has 8 frames, and this is the sixth. */
-GLOBAL int rule_applies(__u32 rule, __u64 ask)
-{
-	__u32 at = half_of(ask, guard_rules_half) + rule, i;
-	struct guard_rule *r = bpf_map_lookup_elem(&guard_rules, &at);
+/* What rule_at says where its rule does not apply, and the next one may. */
+#define NOT_IT 0x7fffffff
 
+/*
+ * Looks at the rule at a place in the lists: a decision if it is about this access and this process, NOT_IT if it is not, and what
+ * was decided so far where the list ends or goes on with later rules. A chain of calls has 8 frames, and this is the seventh.
+ */
+GLOBAL __u64 rule_at(__u64 index, __u64 end, __u64 decided, __u64 ask, __u64 match)
+{
+	__u32 at = index, *listed, rule, i;
+	struct guard_rule *r;
+
+	if (index >= end)
+		return decided;
+	listed = bpf_map_lookup_elem(&guard_lists, &at);
+	if (!listed)
+		return decided;
+	rule = *listed;
+	if (rule >= RULE_OF(decided))
+		return decided;
+	at = half_of(ask, guard_rules_half) + rule;
+	r = bpf_map_lookup_elem(&guard_rules, &at);
 	if (!r || rule >= guard_rules_half || !(r->access & ASK_ACCESS(ask)))
-		return 0;
+		return NOT_IT;
 	for (i = 0; i <= EXCEPTS_MAX; i++) {
 		if (i > r->excepts)
 			break;
 		/* The first must be so, the others must not. */
-		if ((i || r->who[i]) && who_is(rule * (1 + EXCEPTS_MAX) + i, r->who[i], ASK_GENERATION(ask)) != !i)
-			return 0;
+		if ((i || r->who[i]) && who_meant(rule * (1 + EXCEPTS_MAX) + i, r->who[i], ASK_GENERATION(ask)) != !i)
+			return NOT_IT;
 	}
-	return 1;
+	return DECIDED(rule, match);
 }
 
 /* The first rule of a list that applies and comes before the one found so far. */
-GLOBAL unsigned int scan(__u32 first, __u32 count, __u32 decided, __u64 ask, __u32 match)
+GLOBAL __u64 scan(__u64 first, __u64 count, __u64 decided, __u64 ask, __u64 match)
 {
-	__u32 at, i, *rule;
+	__u64 end, is;
+	int i;
 
 	if (ask & ASK_LEARN) {
 		learn_list(first, count, match);
@@ -48,23 +65,21 @@ GLOBAL unsigned int scan(__u32 first, __u32 count, __u32 decided, __u64 ask, __u
 	}
 	/* Not in the loop: 6.1 looks at both ways through it in each turn. */
 	first += half_of(ask, guard_lists_half);
+	end = first + count;
 	barrier_var(first);
+	barrier_var(end);
 	for (i = 0; i < LIST_MAX; i++) {
-		if (i >= count)
-			break;
-		at = first + i;
-		rule = bpf_map_lookup_elem(&guard_lists, &at);
-		if (!rule || *rule >= RULE_OF(decided))
-			break;
-		if (rule_applies(*rule, ask))
-			return DECIDED(RULE_OF(*rule), match);
+		is = rule_at(first, end, decided, ask, match);
+		if (is != NOT_IT)
+			return is;
+		first++;
 	}
 	return decided;
 }
 
 /* Names are read in pieces: all frames of a chain of calls have 512 bytes together. */
-#define PIECE 64
-#define PIECES 4
+#define PIECE 32
+#define PIECES 8
 
 /* Reads bytes of a name from off on, and zeros behind its end. Returns how many bytes there were, the NUL among them. */
 static __always_inline long piece_read(char *to, __u64 name, __u32 off)
@@ -151,7 +166,20 @@ GLOBAL int glob_matches(__u64 name, __u32 glob, __u64 ask)
 	return g && (state & g->accept) != 0;
 }
 
-GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64 name)
+/* The rule of a glob, if it comes before the one found so far. */
+static __always_inline __u64 glob_rule(struct guard_glob *g, __u64 decided, __u64 ask)
+{
+	__u64 first = g->list.first + half_of(ask, guard_lists_half), is;
+
+	if (ask & ASK_LEARN) {
+		learn_list(g->list.first, g->list.count, MATCH_GLOB);
+		return decided;
+	}
+	is = rule_at(first, first + 1, decided, ask, MATCH_GLOB);
+	return is == NOT_IT ? decided : is;
+}
+
+GLOBAL __u64 scan_globs_turn(__u64 index, __u64 decided, __u64 ask, __u64 name)
 {
 	__u32 at = half_of(ask, guard_lists_half) + index, *glob;
 	struct guard_glob *g;
@@ -163,67 +191,116 @@ GLOBAL unsigned int scan_globs_turn(__u32 index, __u32 decided, __u64 ask, __u64
 	g = bpf_map_lookup_elem(&guard_globs, &at);
 	if (!g || g->rule >= RULE_OF(decided) || !glob_matches(name, *glob, ask))
 		return decided;
-	if (ask & ASK_LEARN)
-		learn_list(g->list.first, g->list.count, MATCH_GLOB);
-	else if (rule_applies(g->rule, ask))
-		return DECIDED(RULE_OF(g->rule), MATCH_GLOB);
+	return glob_rule(g, decided, ask);
+}
+
+#define AT_ONCE 8 /* turns of an inner loop where the outer one has not many */
+
+GLOBAL __u64 scan_globs_some(__u64 index, __u64 end, __u64 decided, __u64 ask, __u64 name)
+{
+	int i;
+
+	for (i = 0; i < AT_ONCE; i++) {
+		if (index >= end)
+			break;
+		decided = scan_globs_turn(index, decided, ask, name);
+		index++;
+	}
 	return decided;
 }
 
 /* The same for a list of globs: any of them may be the first that matches. */
-GLOBAL unsigned int scan_globs(__u32 first, __u32 count, __u32 decided, __u64 ask, __u64 name)
+GLOBAL __u64 scan_globs(__u64 index, __u64 count, __u64 decided, __u64 ask, __u64 name)
 {
-	__u32 i;
+	__u64 end = index + count;
+	int i;
 
-	for (i = 0; i < GLOBS_MAX; i++) {
-		if (i >= count)
+	for (i = 0; i < GLOBS_MAX / AT_ONCE; i++) {
+		if (index >= end)
 			break;
-		decided = scan_globs_turn(first + i, decided, ask, name);
+		decided = scan_globs_some(index, end, decided, ask, name);
+		index += AT_ONCE;
 	}
 	return decided;
 }
 
 /* The bit of a wide glob, if it matches the name. A branch in the loop below would double the ways through it with each turn. */
-GLOBAL unsigned int glob_bit(__u64 name, __u32 glob, __u64 ask)
+GLOBAL __u64 glob_bit(__u64 name, __u64 glob, __u64 ask)
 {
 	return glob_matches(name, glob, ask) ? 1U << (glob & 31) : 0;
 }
 
-/* Which of the wide globs match the name. */
-GLOBAL unsigned int wide_globs(__u64 name, __u32 count, __u64 ask)
+GLOBAL __u64 wide_globs_some(__u64 name, __u64 glob, __u64 end, __u64 ask)
 {
-	__u32 i, hits = 0;
+	__u64 hits = 0;
+	int i;
 
-	for (i = 0; i < WIDE_MAX; i++) {
-		if (i >= count)
+	for (i = 0; i < AT_ONCE; i++) {
+		if (glob >= end)
 			break;
-		hits |= glob_bit(name, i, ask);
+		hits |= glob_bit(name, glob, ask);
+		glob++;
 	}
 	return hits;
 }
 
-GLOBAL unsigned int scan_wide_turn(__u32 glob, __u32 decided, __u64 ask)
+/* Which of the wide globs match the name. */
+GLOBAL __u64 wide_globs(__u64 name, __u64 count, __u64 ask)
 {
-	__u32 at = half_of(ask, guard_globs_half) + glob;
+	__u64 hits = 0;
+	__u32 i;
+
+	for (i = 0; i < WIDE_MAX; i += AT_ONCE) {
+		if (i >= count)
+			break;
+		hits |= wide_globs_some(name, i, count, ask);
+	}
+	return hits;
+}
+
+/* How many of the lowest 32 bits are set. */
+static __always_inline __u64 bits_set(__u64 word)
+{
+	word -= word >> 1 & 0x55555555;
+	word = (word & 0x33333333) + (word >> 2 & 0x33333333);
+	word = (word + (word >> 4)) & 0x0f0f0f0f;
+	return (word * 0x01010101 & 0xffffffff) >> 24;
+}
+
+/* The rule of the wide glob that is the lowest bit. */
+GLOBAL __u64 scan_wide_turn(__u64 hits, __u64 decided, __u64 ask)
+{
+	__u32 at = half_of(ask, guard_globs_half) + bits_set((hits & -hits) - 1);
 	struct guard_glob *g = bpf_map_lookup_elem(&guard_globs, &at);
 
 	if (!g || g->rule >= RULE_OF(decided))
 		return decided;
-	if (ask & ASK_LEARN)
-		learn_list(g->list.first, g->list.count, MATCH_GLOB);
-	else if (rule_applies(g->rule, ask))
-		return DECIDED(RULE_OF(g->rule), MATCH_GLOB);
+	return glob_rule(g, decided, ask);
+}
+
+GLOBAL __u64 scan_wide_some(__u64 hits, __u64 decided, __u64 ask)
+{
+	int i;
+
+	for (i = 0; i < AT_ONCE; i++) {
+		if (!hits)
+			break;
+		decided = scan_wide_turn(hits, decided, ask);
+		hits &= hits - 1;
+	}
 	return decided;
 }
 
 /* The first rule of these wide globs that applies. */
-GLOBAL unsigned int scan_wide(__u32 hits, __u32 decided, __u64 ask)
+GLOBAL __u64 scan_wide(__u64 hits, __u64 decided, __u64 ask)
 {
-	__u32 i;
+	int i;
 
-	for (i = 0; i < WIDE_MAX; i++) {
-		if (hits & 1U << i)
-			decided = scan_wide_turn(i, decided, ask);
+	for (i = 0; i < WIDE_MAX; i += AT_ONCE) {
+		if (!hits)
+			break;
+		decided = scan_wide_some(hits & ((1 << AT_ONCE) - 1ULL) << i, decided, ask);
+		hits &= ~(((1 << AT_ONCE) - 1ULL) << i);
 	}
 	return decided;
 }
@@ -248,7 +325,7 @@ static __always_inline bool same_inode(__u32 *seen, __u32 *generation, __u64 ino
 	return *generation == now;
 }
 
-GLOBAL unsigned int by_object(__u64 inode, __u32 decided, __u64 ask)
+GLOBAL __u64 by_object(__u64 inode, __u64 decided, __u64 ask)
 {
 	struct guard_watched *w;
 	struct guard_object key;
@@ -260,7 +337,7 @@ GLOBAL unsigned int by_object(__u64 inode, __u32 decided, __u64 ask)
 	return scan(w->list.first, w->list.count, decided, ask, MATCH_OBJECT);
 }
 
-GLOBAL unsigned int by_learnt(__u64 inode, __u32 decided, __u64 ask)
+GLOBAL __u64 by_learnt(__u64 inode, __u64 decided, __u64 ask)
 {
 	struct inode___guard *node = (struct inode___guard *)inode;
 	struct guard_learnt *known;
@@ -277,7 +354,7 @@ GLOBAL unsigned int by_learnt(__u64 inode, __u32 decided, __u64 ask)
 }
 
 /* By a name in the directory of that device and inode number. */
-GLOBAL unsigned int by_name(__u32 dev, __u64 ino, __u64 name, __u32 decided, __u64 ask)
+static __always_inline __u64 by_name(__u32 dev, __u64 ino, __u64 name, __u64 decided, __u64 ask)
 {
 	struct guard_object dir = {};
 	struct guard_entry entry = {};
@@ -313,10 +390,12 @@ GLOBAL unsigned int by_name(__u32 dev, __u64 ino, __u64 name, __u32 decided, __u
 	return decided;
 }
 
-static __always_inline __u32 tree_at(__u64 dentry, __u32 dev, __u32 decided, __u64 ask)
+/* What is found on the way up: a decision, and in the upper half which of the wide globs are about what is below. */
+#define FOUND(decided, globs) ((__u32)(decided) | (__u64)(globs) << 32)
+
+GLOBAL __u64 tree_at(__u64 directory, __u64 dev, __u64 found, __u64 ask, __u64 globs)
 {
-	struct dentry___guard *d = (struct dentry___guard *)dentry;
-	struct inode *inode = BPF_CORE_READ(d, d_inode);
+	struct inode *inode = (struct inode *)directory;
 	struct guard_object key = {};
 	struct guard_tree *tree;
 
@@ -324,23 +403,31 @@ static __always_inline __u32 tree_at(__u64 dentry, __u32 dev, __u32 decided, __u
 	key.dev = dev;
 	key.ino = BPF_CORE_READ(inode, i_ino);
 	tree = bpf_map_lookup_elem(&guard_trees, &key);
-	if (!tree || !same_inode(&tree->seen, &tree->inode_generation, (__u64)inode))
-		return decided;
-	return scan(tree->list.first, tree->list.count, decided, ask, MATCH_TREE);
+	if (!tree)
+		return found;
+	found |= (tree->globs & globs) << 32;
+	if (!same_inode(&tree->seen, &tree->inode_generation, directory))
+		return found;
+	return FOUND(scan(tree->list.first, tree->list.count, (__u32)found, ask, MATCH_TREE), found >> 32);
 }
 
-GLOBAL unsigned int globs_at(__u64 dentry, __u32 dev, __u32 globs, __u64 ask)
+/* What a climb needs of a directory. It lies side by side in every kernel so far, and one read is enough then. */
+struct climbed {
+	__u64 parent, name[2], inode;
+};
+
+#define PARENT_AT bpf_core_field_offset(struct dentry, d_parent)
+
+static __always_inline void climbed_read(struct climbed *to, __u64 dentry)
 {
 	struct dentry___guard *d = (struct dentry___guard *)dentry;
-	struct inode *inode = BPF_CORE_READ(d, d_inode);
-	struct guard_object key = {};
-	struct guard_tree *tree;
 
-	key.generation = ASK_GENERATION(ask);
-	key.dev = dev;
-	key.ino = BPF_CORE_READ(inode, i_ino);
-	tree = bpf_map_lookup_elem(&guard_trees, &key);
-	return tree ? tree->globs & globs : 0;
+	if (bpf_core_field_offset(struct dentry___guard, d_inode) == PARENT_AT + offsetof(struct climbed, inode)) {
+		bpf_probe_read_kernel(to, sizeof(*to), (void *)(dentry + PARENT_AT));
+		return;
+	}
+	to->parent = (__u64)BPF_CORE_READ(d, d_parent);
+	to->inode = (__u64)BPF_CORE_READ(d, d_inode);
 }
 
 /* The directory of a directory; itself, if it is the root of its file system. */
@@ -348,45 +435,34 @@ static __always_inline __u64 parent_of(__u64 dentry)
 {
 	__u64 parent = dentry;
 
-	bpf_probe_read_kernel(&parent, sizeof(parent), (void *)(dentry + bpf_core_field_offset(struct dentry, d_parent)));
+	bpf_probe_read_kernel(&parent, sizeof(parent), (void *)(dentry + PARENT_AT));
 	return parent;
+}
+
+static __always_inline __u32 dev_of(__u64 dentry)
+{
+	return BPF_CORE_READ((struct dentry___guard *)dentry, d_sb, s_dev);
 }
 
 /*
  * The rules about what is below a directory, and below those above it, STEP of them, but not above the root. Long loops
  * are two loops, the inner one in a global function: the verifier looks at such a function once, so that it looks at 16 and
- * 16 turns in the place of 256.
+ * 16 turns in the place of 256. What is done in a turn is a function too, for the same reason.
  */
-GLOBAL unsigned int trees_step(__u64 dentry, __u32 dev, __u32 decided, __u64 ask)
+GLOBAL __u64 trees_step(__u64 dentry, __u64 found, __u64 ask, __u64 globs)
 {
-	__u64 up;
+	__u64 dev = dev_of(dentry);
+	struct climbed at;
 	int i;
 
 	for (i = 0; i < STEP; i++) {
-		decided = tree_at(dentry, dev, decided, ask);
-		up = parent_of(dentry);
-		if (up == dentry)
+		climbed_read(&at, dentry);
+		found = tree_at(at.inode, dev, found, ask, globs);
+		if (at.parent == dentry)
 			break;
-		dentry = up;
+		dentry = at.parent;
 	}
-	return decided;
-}
-
-/* Those of the globs that are about names below these directories. */
-GLOBAL unsigned int globs_step(__u64 dentry, __u32 dev, __u32 globs, __u64 ask)
-{
-	__u32 hits = 0;
-	__u64 up;
-	int i;
-
-	for (i = 0; i < STEP; i++) {
-		hits |= globs_at(dentry, dev, globs, ask);
-		up = parent_of(dentry);
-		if (up == dentry)
-			break;
-		dentry = up;
-	}
-	return hits;
+	return found;
 }
 
 /* Goes up STEP directories; 0 if that leads over the root of the file system. */
@@ -404,21 +480,29 @@ GLOBAL __u64 climb(__u64 dentry)
 	return dentry;
 }
 
-GLOBAL unsigned int dev_of(__u64 dentry)
-{
-	return BPF_CORE_READ((struct dentry___guard *)dentry, d_sb, s_dev);
-}
-
 /* The mount that a mount is mounted on; 0 if there is none, or it is not known. */
-GLOBAL __u64 over(__u64 mount)
+static __always_inline __u64 over(__u64 mount)
 {
 	__u64 parent = mount ? (__u64)BPF_CORE_READ((struct mount *)mount, mnt_parent) : 0;
 
 	return parent == mount ? 0 : parent;
 }
 
+/* What a climb goes on with that has come to up: that, or where the mount is mounted; 0 if that is nowhere. */
+GLOBAL __u64 next_dentry(__u64 up, __u64 mount)
+{
+	if (up)
+		return up;
+	return over(mount) ? (__u64)BPF_CORE_READ((struct mount *)mount, mnt_mountpoint) : 0;
+}
+
+GLOBAL __u64 next_mount(__u64 up, __u64 mount)
+{
+	return up ? mount : over(mount);
+}
+
 /* For what lies deeper than we climb: taken to be below every tree. Those rules are in the list of the object 0. */
-GLOBAL unsigned int too_deep(__u32 decided, __u64 ask)
+GLOBAL __u64 too_deep(__u64 decided, __u64 ask)
 {
 	struct guard_object key = {};
 	struct guard_tree *tree;
@@ -434,28 +518,20 @@ GLOBAL unsigned int too_deep(__u32 decided, __u64 ask)
  * Climbs from a dentry to the root of its file system, and from where that is mounted to the root of that one, and so
  * on. Above the root of a mount too: what is below a directory is so through a bind mount of one of its parts as well.
  */
-GLOBAL unsigned int by_tree(__u64 dentry, __u64 mount, __u32 decided, __u64 ask, __u32 globs)
+GLOBAL __u64 by_tree(__u64 dentry, __u64 mount, __u64 decided, __u64 ask, __u64 globs)
 {
-	__u32 dev = dev_of(dentry), hits = 0;
-	__u64 up, next;
+	__u64 found = decided, up;
 	int i;
 
 	for (i = 0; i < CLIMB_MAX / STEP; i++) {
-		decided = trees_step(dentry, dev, decided, ask);
-		if (globs)
-			hits |= globs_step(dentry, dev, globs, ask);
+		found = trees_step(dentry, found, ask, globs);
 		up = climb(dentry);
-		if (!up) {
-			next = over(mount);
-			if (!next)
-				return scan_wide(hits, decided, ask);
-			up = (__u64)BPF_CORE_READ((struct mount *)mount, mnt_mountpoint);
-			dev = dev_of(up);
-			mount = next;
-		}
-		dentry = up;
+		dentry = next_dentry(up, mount);
+		if (!dentry)
+			return scan_wide(found >> 32, (__u32)found, ask);
+		mount = next_mount(up, mount);
 	}
-	return too_deep(scan_wide(globs, decided, ask), ask);
+	return too_deep(scan_wide(globs, (__u32)found, ask), ask);
 }
 
 /* What a hook is asked about: a file, or a name in a directory with or without a file behind it. */
@@ -490,28 +566,34 @@ static __always_inline __u64 name_of(struct dentry *d)
 	return (__u64)BPF_CORE_READ(d, d_name.name);
 }
 
-static __always_inline __u32 by_dentry(struct dentry *d, __u32 decided, __u64 ask)
+GLOBAL __u64 by_dentry(__u64 dentry, __u64 decided, __u64 ask)
 {
+	struct dentry *d = (struct dentry *)dentry;
 	struct inode *dir = BPF_CORE_READ((struct dentry___guard *)d, d_parent, d_inode);
 
 	return by_name(BPF_CORE_READ(dir, i_sb, s_dev), BPF_CORE_READ(dir, i_ino), name_of(d), decided, ask);
 }
 
-static __always_inline __u32 by_names(struct subject *s, __u32 decided, __u64 ask)
+/* Where a mount is mounted whose root that is; 0 if it is not, or nowhere. */
+GLOBAL __u64 mounted_on(__u64 dentry, __u64 mount)
 {
-	struct dentry *dentry = s->dentry;
-	struct mount *mount = s->mount;
+	if (!mount || (__u64)BPF_CORE_READ((struct mount *)mount, mnt.mnt_root) != dentry)
+		return 0;
+	return next_dentry(0, mount);
+}
+
+static __always_inline __u64 by_names(struct subject *s, __u64 decided, __u64 ask)
+{
+	__u64 dentry = (__u64)s->dentry, mount = (__u64)s->mount;
 	int i;
 
 	decided = by_dentry(dentry, decided, ask);
 	/* What is mounted somewhere also has the name that it is mounted on. */
 	for (i = 0; i < STACKED_MOUNTS; i++) {
-		if (!mount || BPF_CORE_READ(mount, mnt.mnt_root) != dentry)
+		dentry = mounted_on(dentry, mount);
+		if (!dentry)
 			break;
-		dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-		if (mount == BPF_CORE_READ(mount, mnt_parent))
-			break;
-		mount = BPF_CORE_READ(mount, mnt_parent);
+		mount = next_mount(0, mount);
 		decided = by_dentry(dentry, decided, ask);
 	}
 	return decided;
@@ -520,9 +602,9 @@ static __always_inline __u32 by_names(struct subject *s, __u32 decided, __u64 as
 #define HAS_PLACES (HAS_ENTRIES | HAS_NAMES | HAS_GLOBS | HAS_TREES)
 
 /* By where it is and how it is called there. */
-static __always_inline __u32 by_place(struct subject *s, __u32 decided, __u64 ask, __u64 has)
+static __always_inline __u64 by_place(struct subject *s, __u64 decided, __u64 ask, __u64 has)
 {
-	__u32 globs = 0, anywhere;
+	__u64 globs = 0, anywhere;
 
 	if (has & (HAS_ENTRIES | HAS_NAMES | HAS_GLOBS))
 		decided = by_names(s, decided, ask);
@@ -564,9 +646,9 @@ GLOBAL int learn(__u64 subject, __u64 ask)
 }
 
 /* Returns a decision, RULE_NONE if no rule applies. */
-static __always_inline __u32 decide(__u64 subject, __u64 ask)
+static __always_inline __u64 decide(__u64 subject, __u64 ask)
 {
-	__u32 decided = RULE_NONE;
+	__u64 decided = RULE_NONE;
 	__u64 has = has_of(ask);
 	struct subject s = {};
 

@@ -113,8 +113,11 @@ static __always_inline void remember_if_linked(__u64 file)
 		remember(file, ASK_FILE);
 }
 
-/* The verifier wants to see that what LSM programs return is an error number. */
-static __always_inline int answer(int error)
+/*
+ * The verifier wants to see that what LSM programs return is an error number. A long: that is what system calls return, and an int
+ * would leave the upper half of the register 0.
+ */
+static __always_inline long answer(int error)
 {
 	if (guard_mechanism == BY_KILL || !error)
 		return 0;
@@ -445,20 +448,20 @@ const volatile __u32 guard_overrides = 0;
  * is where the caller's registers are. What of it does not fit in a path - a descriptor without one - is asked about as on the hooks.
  */
 SEC("kprobe/guard_call")
-int guard_call(void *ctx)
+long guard_call(void *ctx)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	__u32 number, key, slot, which, access, decided;
+	__u32 number, slot, which, access, decided;
 	__u64 regs = arg(ctx, 0), ask;
 	struct guard_asked *a;
-	int error = 0;
+	long error = 0;
 
 	number = syscall_number((struct pt_regs *)regs) & ~NR_X32;
 	if (number >= CALLS || !is_meant())
 		return 0;
 	if (is_compat(task))
 		number += CALLS;
-	slot = claim(&key, CLAIM_PATH);
+	slot = claim(CLAIM_PATH);
 	if (slot >= PATH_SLOTS) {
 		count_lost(LOST_SCRATCH);
 		return 0;
@@ -480,7 +483,7 @@ int guard_call(void *ctx)
 		if (error)
 			break;
 	}
-	bpf_map_delete_elem(&guard_claims, &key);
+	release(CLAIM_PATH, slot);
 	error = answer(error);
 	if (!guard_kprobes)
 		return error;

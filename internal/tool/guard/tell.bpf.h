@@ -11,7 +11,7 @@ const volatile __u32 guard_want = 0;
 const volatile __u32 guard_mechanism = 0;
 
 #define LOST_RING 0    /* logged, and the ring was full */
-#define LOST_URGENT 1  /* denied or killed, and both rings were full */
+#define LOST_URGENT 1  /* denied or killed, and both rings were full; the next number after LOST_RING */
 #define LOST_SCRATCH 2 /* more programs of one CPU were at it than there is room for */
 #define LOST_UNREAD 3  /* a path was not in memory when it was to be decided about */
 
@@ -49,29 +49,6 @@ struct {
 #define PATH_BUFFER guard_buffer
 #define PATH_SCRATCH scratch
 #include "path.bpf.h"
-
-/*
- * As path_put, where the mount is not known: up to the root of the file system. Says PATH_DETACHED; user space knows where that is
- * mounted.
- */
-GLOBAL int names_put(__u64 dentry, __u32 off, __u32 slot)
-{
-	struct path_walk *w = bpf_map_lookup_elem(&path_walks, &slot);
-	int i, state = PATH_MORE;
-
-	if (!w || !dentry)
-		return PATH_CUT;
-	__builtin_memset(w, 0, sizeof(*w));
-	w->dentry = dentry;
-	w->off = off;
-	w->end = off + PATH_MAX;
-	for (i = 0; i < PATH_TURNS; i++) {
-		state = path_turns(slot);
-		if (state != PATH_MORE)
-			break;
-	}
-	return ((w->off - off) & PATH_LEN) | (state == PATH_NOWHERE ? PATH_DETACHED : PATH_CUT);
-}
 
 /*
  * What the caller asked for, where the current system call is an open or an exec: its arguments are still in its registers,
@@ -164,33 +141,34 @@ GLOBAL int asked_told(__u32 slot, __u64 asked)
 	return n > 0 ? (n - 1) & (PATH_MAX - 1) : 0;
 }
 
-/* Where a path that is not absolute starts from. */
-GLOBAL int asked_base(__u32 slot, __u64 asked, __u32 off)
-{
-	struct guard_asked *a = (struct guard_asked *)asked;
-	__u64 dentry = 0, mount = 0;
-
-	bpf_probe_read_kernel(&dentry, sizeof(dentry), &a->start);
-	bpf_probe_read_kernel(&mount, sizeof(mount), &a->start_mount);
-	return path_put(dentry, mount + bpf_core_field_offset(struct mount, mnt), off, slot);
-}
-
 /* Which of the slots: those of records, or those of paths that are decided about. */
 #define CLAIM_RECORD 0
 #define CLAIM_PATH 0x80000000
 
-static __always_inline __u32 claim(__u32 *key, __u32 what)
+static __always_inline __u32 claim_of(__u32 what, __u32 slot)
 {
-	__u32 cpu = bpf_get_smp_processor_id(), slot;
+	return what | (bpf_get_smp_processor_id() * PATH_SLOTS + slot);
+}
+
+/* Returns a slot, or PATH_SLOTS. A function of its own: the verifier would look at what is behind it once for each slot. */
+GLOBAL int claim(__u32 what)
+{
+	__u32 slot, key;
 	__u8 one = 1;
 
-#pragma unroll
 	for (slot = 0; slot < PATH_SLOTS; slot++) {
-		*key = what | (cpu * PATH_SLOTS + slot);
-		if (!bpf_map_update_elem(&guard_claims, key, &one, BPF_NOEXIST))
-			return slot;
+		key = claim_of(what, slot);
+		if (!bpf_map_update_elem(&guard_claims, &key, &one, BPF_NOEXIST))
+			break;
 	}
-	return PATH_SLOTS;
+	return slot;
+}
+
+static __always_inline void release(__u32 what, __u32 slot)
+{
+	__u32 key = claim_of(what, slot);
+
+	bpf_map_delete_elem(&guard_claims, &key);
 }
 
 static __always_inline struct guard_counters *counts_of(__u32 decided, __u64 ask)
@@ -206,25 +184,97 @@ static __always_inline bool by_path(__u64 ask)
 	return guard_mechanism == BY_OVERRIDE && (ask & ASK_PATH);
 }
 
-/* Fills in and sends the record; urgent ones go by the ring of their own. */
+/* What the record says of the file. A function of its own, as others are: what its branches differ in is forgotten at its end. */
+GLOBAL int subject_told(__u32 slot, __u64 subject, __u64 ask)
+{
+	struct guard_buffer *b = bpf_map_lookup_elem(&scratch, &slot);
+	struct file___guard *file = (struct file___guard *)subject;
+	struct dentry___guard *dentry;
+	struct inode___guard *node;
+	struct subject s = {};
+	struct file_event *f;
+	struct inode *inode;
+
+	if (!b)
+		return 0;
+	f = &b->r.f;
+	subject_read(&s, subject, ask);
+	if (ask & ASK_FILE) {
+		f->flags = BPF_CORE_READ(file, f_flags) & ~FMODE_EXEC;
+		if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
+			f->marks |= FILE_CREATED;
+	}
+	/* Not s.dentry in the macro: it would take s for a type of the kernel's. */
+	dentry = (struct dentry___guard *)s.dentry;
+	f->dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+	inode = s.inode;
+	if (inode) {
+		f->ino = BPF_CORE_READ(inode, i_ino);
+		f->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		node = (struct inode___guard *)inode;
+		if (!BPF_CORE_READ(node, i_nlink))
+			f->marks |= FILE_DELETED;
+	}
+	return 0;
+}
+
+/*
+ * Appends the file's path at off, or where a path that was decided about as it was written starts from. Returns the bytes.
+ * Where a hook is not told the mount, it is the path in the file system; user space knows where that is mounted.
+ */
+GLOBAL int file_told(__u32 slot, __u64 subject, __u64 ask, __u32 off)
+{
+	struct guard_buffer *b = bpf_map_lookup_elem(&scratch, &slot);
+	struct guard_asked *a = (struct guard_asked *)subject;
+	__u64 dentry = subject, vfsmnt = 0;
+	struct file *file;
+	int len;
+
+	if (!b)
+		return 0;
+	if (by_path(ask)) {
+		bpf_probe_read_kernel(&dentry, sizeof(dentry), &a->start);
+		bpf_probe_read_kernel(&vfsmnt, sizeof(vfsmnt), &a->start_mount);
+		vfsmnt += bpf_core_field_offset(struct mount, mnt);
+	} else if (ask & ASK_FILE) {
+		file = (struct file *)subject;
+		dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+		vfsmnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
+	}
+	len = path_put(dentry, vfsmnt, off, slot);
+	if (by_path(ask)) {
+		if (len & PATH_CUT)
+			b->r.f.marks |= FILE_BASE_CUT;
+		b->r.f.base_len = len & PATH_LEN;
+	} else {
+		b->r.f.marks |= FILE_WALKED;
+		if (len & PATH_DETACHED)
+			b->r.f.marks |= FILE_DETACHED;
+		if (len & PATH_CUT)
+			b->r.f.marks |= FILE_FILE_CUT;
+		b->r.f.file_len = len & PATH_LEN;
+	}
+	return len & PATH_LEN;
+}
+
+/* Whether records of that outcome go by the ring of their own: 1 or 0, without a branch. */
+static __always_inline __u32 is_urgent(__u32 outcome)
+{
+	return (1 << OUTCOME_DENIED | 1 << OUTCOME_KILLED | 1 << OUTCOME_LATE) >> (outcome & 31) & 1;
+}
+
+/* Fills in and sends the record. */
 static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 decided, __u32 what, __u32 error)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct guard_buffer *b = bpf_map_lookup_elem(&scratch, &slot);
-	__u32 outcome = what & 0xff;
-	struct dentry___guard *dentry;
-	struct file___guard *file;
-	struct subject s = {};
+	__u32 outcome = what & 0xff, len = 0, path = 0;
 	struct file_event *f;
-	struct inode *inode;
-	__u64 size, mnt;
-	int len = 0, path = 0;
+	__u64 size;
 
 	if (!b)
 		return -1;
 	f = &b->r.f;
-	if (!by_path(ask))
-		subject_read(&s, subject, ask);
 	__builtin_memset(&b->r, 0, sizeof(b->r));
 	f->h.type = RECORD_GUARD;
 	f->h.cpu = bpf_get_smp_processor_id();
@@ -242,23 +292,6 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	bpf_get_current_comm(&f->comm, sizeof(f->comm));
 	if (guard_want & WANT_PCOMM)
 		BPF_CORE_READ_STR_INTO(&f->pcomm, task, real_parent, comm);
-	if (!by_path(ask) && (ask & ASK_FILE)) {
-		file = (struct file___guard *)subject;
-		f->flags = BPF_CORE_READ(file, f_flags) & ~FMODE_EXEC;
-		if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED)
-			f->marks |= FILE_CREATED;
-	}
-	/* Not s.dentry in the macro: it would take s for a type of the kernel's. */
-	dentry = (struct dentry___guard *)s.dentry;
-	if (dentry)
-		f->dev = BPF_CORE_READ(dentry, d_sb, s_dev);
-	inode = s.inode;
-	if (inode) {
-		f->ino = BPF_CORE_READ(inode, i_ino);
-		f->dev = BPF_CORE_READ(inode, i_sb, s_dev);
-		if (!BPF_CORE_READ(inode, i_nlink))
-			f->marks |= FILE_DELETED;
-	}
 	b->r.rule = RULE_OF(decided);
 	b->r.match = MATCH_OF(decided);
 	b->r.generation = ASK_GENERATION(ask);
@@ -269,58 +302,42 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	b->r.mechanism = guard_mechanism;
 	if (by_path(ask)) {
 		path = asked_told(slot, subject) & (PATH_MAX - 1);
-		f->path_len = path;
-		if (f->marks & FILE_BASED) {
-			len = asked_base(slot, subject, path);
-			if (len & PATH_CUT)
-				f->marks |= FILE_BASE_CUT;
-			len &= PATH_LEN;
-			f->base_len = len;
-		}
-	} else if ((guard_want & WANT_PATH) && (ask & ASK_FILE)) {
-		path = asked_put(slot) & (PATH_MAX - 1);
-		f->path_len = path;
+		if (f->marks & FILE_BASED)
+			len = file_told(slot, subject, ask, path);
+	} else {
+		subject_told(slot, subject, ask);
+		if ((guard_want & WANT_PATH) && (ask & ASK_FILE))
+			path = asked_put(slot) & (PATH_MAX - 1);
+		if (guard_want & WANT_FILE)
+			len = file_told(slot, subject, ask, path);
 	}
-	if (!by_path(ask) && (guard_want & WANT_FILE)) {
-		f->marks |= FILE_WALKED;
-		if (s.mount) {
-			mnt = (__u64)s.mount + bpf_core_field_offset(struct mount, mnt);
-			len = path_put((__u64)s.dentry, mnt, path, slot);
-		} else {
-			len = names_put((__u64)s.dentry, path, slot);
-		}
-		if (len & PATH_DETACHED)
-			f->marks |= FILE_DETACHED;
-		if (len & PATH_CUT)
-			f->marks |= FILE_FILE_CUT;
-		len &= PATH_LEN;
-		f->file_len = len;
-	}
-	size = sizeof(b->r) + path + len;
+	f->path_len = path;
+	size = sizeof(b->r) + path + (len & PATH_LEN);
 	f->h.size = size;
 	/* Checked here, behind the calls: before 5.16 the verifier forgets the bounds of a number that is spilled. */
 	barrier_var(size);
 	if (size > sizeof(b->r) + 2 * PATH_ROOM)
 		size = sizeof(b->r) + 2 * PATH_ROOM;
-	if (outcome == OUTCOME_DENIED || outcome == OUTCOME_KILLED || outcome == OUTCOME_LATE)
+	if (is_urgent(outcome))
 		return bpf_ringbuf_output(&urgent, b, size, 0);
 	return bpf_ringbuf_output(&records, b, size, 0);
 }
 
 GLOBAL int tell(__u64 subject, __u64 ask, __u32 decided, __u32 what, __u32 error)
 {
-	struct guard_counters *c = counts_of(decided, ask);
-	__u32 outcome = what & 0xff, key, slot = claim(&key, CLAIM_RECORD), lost = LOST_SCRATCH;
+	__u32 slot = claim(CLAIM_RECORD), lost = LOST_SCRATCH;
+	struct guard_counters *c;
 	long err = -1;
 
 	if (slot < PATH_SLOTS) {
 		err = tell_in(slot, subject, ask, decided, what, error);
-		bpf_map_delete_elem(&guard_claims, &key);
-		lost = outcome == OUTCOME_DENIED || outcome == OUTCOME_KILLED || outcome == OUTCOME_LATE ? LOST_URGENT : LOST_RING;
+		release(CLAIM_RECORD, slot);
+		lost = LOST_RING + is_urgent(what & 0xff);
 	}
 	if (!err)
 		return 0;
 	count_lost(lost);
+	c = counts_of(decided, ask);
 	if (c)
 		__sync_fetch_and_add(&c->unsent, 1);
 	return 0;

@@ -3,88 +3,95 @@
 #ifndef SONDE_GUARD_WHO_BPF_H
 #define SONDE_GUARD_WHO_BPF_H
 
-#define CGROUP_LEVELS 32
+#define CGROUP_STEP 8 /* of 32 levels */
+
+static __always_inline bool who_has(struct guard_who *key, __u64 generation, __u64 who, __u32 kind, __u64 a, __u64 b)
+{
+	key->generation = generation;
+	key->who = who << 8 | kind;
+	key->value[0] = a;
+	key->value[1] = b;
+	return bpf_map_lookup_elem(&guard_whos, key) != 0;
+}
+
+/* Addresses of no cgroup. */
+#define ONE_IS_MEANT 1
+#define NONE_IS_MEANT 2
 
 /*
- * Global functions, with numbers for arguments: a value on the stack of who_is, there or not there, would double the ways
- * through it.
+ * Whether a cgroup, the process's own if it is 0, or one of those above it is meant, CGROUP_STEP of them. Returns the
+ * next one to look at, or what has come of it.
  */
-__attribute__((noinline)) int who_has(__u32 generation, __u32 who, __u32 kind, __u64 a, __u64 b)
+__attribute__((noinline)) __u64 who_cgroups(__u64 group, __u64 generation, __u64 who)
 {
-	struct guard_who key;
+	struct task_struct___guard *task = (struct task_struct___guard *)bpf_get_current_task();
+	struct guard_who key = {};
+	__u64 at = group;
+	int level;
 
+	if (at == ONE_IS_MEANT || at == NONE_IS_MEANT)
+		return at;
+	if (!at)
+		at = (__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp);
 	key.generation = generation;
-	key.who = who << 8 | kind;
-	key.value[0] = a;
-	key.value[1] = b;
-	return bpf_map_lookup_elem(&guard_whos, &key) != 0;
+	key.who = who << 8 | WHO_CGROUP;
+	for (level = 0; level < CGROUP_STEP; level++) {
+		key.value[0] = BPF_CORE_READ((struct cgroup *)at, kn, id);
+		if (bpf_map_lookup_elem(&guard_whos, &key))
+			return ONE_IS_MEANT;
+		at = (__u64)BPF_CORE_READ((struct cgroup *)at, self.parent);
+		if (!at)
+			return NONE_IS_MEANT;
+		at -= bpf_core_field_offset(struct cgroup, self);
+	}
+	return at;
 }
 
-__attribute__((noinline)) int who_exe(__u32 generation, __u32 who)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct inode *exe = BPF_CORE_READ(task, mm, exe_file, f_inode);
-
-	return who_has(generation, who, WHO_EXE, BPF_CORE_READ(exe, i_sb, s_dev), BPF_CORE_READ(exe, i_ino));
-}
-
-__attribute__((noinline)) int who_comm(__u32 generation, __u32 who)
-{
-	__u64 comm[2] = {};
-
-	bpf_get_current_comm(comm, sizeof(comm));
-	return who_has(generation, who, WHO_COMM, comm[0], comm[1]);
-}
-
-__attribute__((noinline)) int who_mntns(__u32 generation, __u32 who)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-	return who_has(generation, who, WHO_MNTNS, BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum), 0);
-}
-
-__attribute__((noinline)) int who_tree(void)
+/* Whether the process is all that is in the mask, its cgroup left aside. A function of its own: what it leaves on the stack is nobody's concern. */
+__attribute__((noinline)) int who_is(__u64 who, __u64 mask, __u64 generation)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct guard_who key;
+	struct inode *exe;
+	__u64 comm[2];
 
-	return bpf_map_lookup_elem(&target_tree, &tgid) || target_inherit(task, tgid);
+	if ((mask & WHO_UID) && !who_has(&key, generation, who, WHO_UID, (__u32)bpf_get_current_uid_gid(), 0))
+		return 0;
+	if ((mask & WHO_PID) && !who_has(&key, generation, who, WHO_PID, tgid, 0))
+		return 0;
+	if (mask & WHO_COMM) {
+		bpf_get_current_comm(comm, sizeof(comm));
+		if (!who_has(&key, generation, who, WHO_COMM, comm[0], comm[1]))
+			return 0;
+	}
+	if (mask & WHO_EXE) {
+		exe = BPF_CORE_READ(task, mm, exe_file, f_inode);
+		if (!who_has(&key, generation, who, WHO_EXE, BPF_CORE_READ(exe, i_sb, s_dev), BPF_CORE_READ(exe, i_ino)))
+			return 0;
+	}
+	if ((mask & WHO_MNTNS) && !who_has(&key, generation, who, WHO_MNTNS, BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum), 0))
+		return 0;
+	if ((mask & WHO_TREE) && !bpf_map_lookup_elem(&target_tree, &tgid) && !target_inherit(task, tgid))
+		return 0;
+	return 1;
 }
 
 /* A cgroup is meant with all below it: so any ancestor of the process's own will do. */
-__attribute__((noinline)) int who_cgroup(__u32 generation, __u32 who)
+static __always_inline bool who_meant(__u64 who, __u64 mask, __u64 generation)
 {
-	struct task_struct___guard *task = (struct task_struct___guard *)bpf_get_current_task();
-	struct cgroup *group = BPF_CORE_READ(task, cgroups, dfl_cgrp);
-	struct cgroup_subsys_state *up;
-	int level;
+	__u64 group = 0;
 
-	for (level = 0; level < CGROUP_LEVELS; level++) {
-		if (who_has(generation, who, WHO_CGROUP, BPF_CORE_READ(group, kn, id), 0))
-			return 1;
-		up = BPF_CORE_READ(group, self.parent);
-		if (!up)
-			break;
-		group = (void *)up - bpf_core_field_offset(struct cgroup, self);
-	}
-	return 0;
-}
-
-static __always_inline bool who_is(__u32 who, __u32 mask, __u32 generation)
-{
-	if ((mask & WHO_UID) && !who_has(generation, who, WHO_UID, (__u32)bpf_get_current_uid_gid(), 0))
+	if (!who_is(who, mask, generation))
 		return false;
-	if ((mask & WHO_PID) && !who_has(generation, who, WHO_PID, bpf_get_current_pid_tgid() >> 32, 0))
-		return false;
-	if ((mask & WHO_COMM) && !who_comm(generation, who))
-		return false;
-	if ((mask & WHO_EXE) && !who_exe(generation, who))
-		return false;
-	if ((mask & WHO_MNTNS) && !who_mntns(generation, who))
-		return false;
-	if ((mask & WHO_TREE) && !who_tree())
-		return false;
-	return !(mask & WHO_CGROUP) || who_cgroup(generation, who);
+	if (!(mask & WHO_CGROUP))
+		return true;
+	/* No loop: each turn of one would be two ways. */
+	group = who_cgroups(0, generation, who);
+	group = who_cgroups(group, generation, who);
+	group = who_cgroups(group, generation, who);
+	group = who_cgroups(group, generation, who);
+	return group == ONE_IS_MEANT;
 }
 
 #endif

@@ -130,11 +130,16 @@ static __always_inline void put_ids(struct file_event *r, struct task_struct *ta
 	BPF_CORE_READ_STR_INTO(&r->pcomm, parent, comm);
 }
 
+__attribute__((noinline)) int path_told(__u64 dentry, __u64 mnt, __u32 off, __u32 slot)
+{
+	return path_put(dentry, mnt, off, slot);
+}
+
 /* Appends the names of a directory or file; returns how many bytes, and marks what is to be marked. */
 static __always_inline __u32 names_put(struct file_event *r, __u64 dentry, __u64 mnt, __u64 off, __u32 slot, __u32 cut,
 				       __u32 detached)
 {
-	int put = path_put(dentry, mnt, off, slot);
+	int put = path_told(dentry, mnt, off, slot);
 
 	if (put & PATH_CUT)
 		r->marks |= cut;
@@ -214,7 +219,7 @@ static __always_inline void send_unnumbered(struct record_header *h, __u64 size)
 }
 
 /*
- * Sends the record of the open that is described in the scratch of this slot, and is over. A global function, as path_put
+ * Sends the record of the open that is described in the scratch of this slot, and is over. A global function, as path_told
  * is: whatever way led here, the verifier looks at it once.
  */
 __attribute__((noinline)) int finish(__u32 slot)

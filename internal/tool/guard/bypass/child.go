@@ -10,16 +10,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // childName is the first argument by which this program knows that it is to try a way. The arguments behind it are the
-// way's name and the paths of the scene.
+// way's name, the paths of the scene, and the shape of the rule.
 const childName = "sonde: decoy"
 
-const childArgs = 8
+const childArgs = 9
 
 func isChild(args []string) bool { return len(args) > 0 && args[0] == childName }
 
@@ -48,7 +49,7 @@ func ChildMain(args []string) (handled bool, status int) {
 	}
 	c := &child{scene: scene{
 		Root: args[2], Tree: args[3], Dir: args[4], File: args[5], Side: args[6], Other: args[7], fd: -1,
-	}}
+	}, shape: Shape(max(0, slices.Index(shapeNames, args[8])))}
 	c.Spare, c.Name = spareOf(c.Other), filepath.Base(c.File)
 	return true, c.run(w, os.Stdin, os.Stdout)
 }
@@ -56,6 +57,7 @@ func ChildMain(args []string) (handled bool, status int) {
 // child is what a way works with.
 type child struct {
 	scene
+	shape       Shape
 	fd          int // a descriptor that prepare left for try
 	ring        *ring
 	mem         []byte

@@ -113,7 +113,7 @@ func (s *Stage) Try(ctx context.Context, w *Way, shape Shape, arm Arm) (r Result
 		return r, err
 	}
 	defer sc.close()
-	c, err := s.start(ctx, w, sc)
+	c, err := s.start(ctx, w, shape, sc)
 	if err != nil {
 		return r, err
 	}
@@ -288,11 +288,11 @@ type process struct {
 	ended bool
 }
 
-func (s *Stage) start(ctx context.Context, w *Way, sc *scene) (*process, error) {
+func (s *Stage) start(ctx context.Context, w *Way, shape Shape, sc *scene) (*process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(ctx, "/proc/self/exe", w.Name, sc.Root, sc.Tree, sc.Dir, sc.File, sc.Side, sc.Other)}
+	p := &process{cmd: exec.CommandContext(ctx, "/proc/self/exe", w.Name, sc.Root, sc.Tree, sc.Dir, sc.File, sc.Side, sc.Other, shape.String())}
 	p.cmd.Args[0] = childName
 	p.cmd.Env = []string{"GOTRACEBACK=none"}
 	p.cmd.Dir = "/"
