@@ -17,6 +17,7 @@ import (
 	"sonde/internal/tool/guard/bypass"
 	"sonde/internal/tool/guard/rule"
 	"sonde/internal/vmtest"
+	"sonde/internal/vmtest/fetch"
 )
 
 // guardBy loads guard by one mechanism, for the length of a test.
@@ -299,7 +300,9 @@ func TestGuestVerifyOverride(t *testing.T) {
 			}
 			c, ways := try(tc.shape, tc.access, names...)
 			for _, w := range ways {
-				if cell := c.Cell(w); cell.Verdict != bypass.Covered && cell.Verdict != bypass.NotMeant {
+				if cell := c.Cell(w); cell.Verdict == bypass.NotHere && vmtest.Guest() == fetch.OwnImage {
+					t.Logf("%s: %s", w.Name, cell.Why) // what there is in that kernel is not known
+				} else if cell.Verdict != bypass.Covered && cell.Verdict != bypass.NotMeant {
 					t.Errorf("%s: %v (%s)", w.Name, cell, cell.Why)
 				}
 			}
