@@ -69,7 +69,7 @@ static __always_inline void stand_at(struct guard_asked *a, __u64 dentry)
 	struct inode *inode = BPF_CORE_READ((struct dentry___guard *)dentry, d_inode);
 
 	a->dentry = dentry;
-	a->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	a->dev = device_of(inode);
 	a->ino = BPF_CORE_READ(inode, i_ino);
 }
 

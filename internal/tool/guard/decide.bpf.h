@@ -231,7 +231,7 @@ GLOBAL unsigned int scan_wide(__u32 hits, __u32 decided, __u64 ask)
 static __always_inline void object_key(struct guard_object *key, struct inode *inode, __u64 ask)
 {
 	key->generation = ASK_GENERATION(ask);
-	key->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	key->dev = device_of(inode);
 	key->ino = BPF_CORE_READ(inode, i_ino);
 }
 
@@ -321,7 +321,7 @@ static __always_inline __u32 tree_at(__u64 dentry, __u32 dev, __u32 decided, __u
 	struct guard_tree *tree;
 
 	key.generation = ASK_GENERATION(ask);
-	key.dev = dev;
+	key.dev = device_on(inode, dev);
 	key.ino = BPF_CORE_READ(inode, i_ino);
 	tree = bpf_map_lookup_elem(&guard_trees, &key);
 	if (!tree || !same_inode(&tree->seen, &tree->inode_generation, (__u64)inode))
@@ -337,7 +337,7 @@ GLOBAL unsigned int globs_at(__u64 dentry, __u32 dev, __u32 globs, __u64 ask)
 	struct guard_tree *tree;
 
 	key.generation = ASK_GENERATION(ask);
-	key.dev = dev;
+	key.dev = device_on(inode, dev);
 	key.ino = BPF_CORE_READ(inode, i_ino);
 	tree = bpf_map_lookup_elem(&guard_trees, &key);
 	return tree ? tree->globs & globs : 0;
@@ -494,7 +494,7 @@ static __always_inline __u32 by_dentry(struct dentry *d, __u32 decided, __u64 as
 {
 	struct inode *dir = BPF_CORE_READ((struct dentry___guard *)d, d_parent, d_inode);
 
-	return by_name(BPF_CORE_READ(dir, i_sb, s_dev), BPF_CORE_READ(dir, i_ino), name_of(d), decided, ask);
+	return by_name(device_of(dir), BPF_CORE_READ(dir, i_ino), name_of(d), decided, ask);
 }
 
 static __always_inline __u32 by_names(struct subject *s, __u32 decided, __u64 ask)

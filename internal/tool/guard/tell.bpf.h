@@ -255,7 +255,7 @@ static __always_inline long tell_in(__u32 slot, __u64 subject, __u64 ask, __u32 
 	inode = s.inode;
 	if (inode) {
 		f->ino = BPF_CORE_READ(inode, i_ino);
-		f->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		f->dev = device_of(inode);
 		if (!BPF_CORE_READ(inode, i_nlink))
 			f->marks |= FILE_DELETED;
 	}

@@ -25,7 +25,7 @@ __attribute__((noinline)) int who_exe(__u32 generation, __u32 who)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct inode *exe = BPF_CORE_READ(task, mm, exe_file, f_inode);
 
-	return who_has(generation, who, WHO_EXE, BPF_CORE_READ(exe, i_sb, s_dev), BPF_CORE_READ(exe, i_ino));
+	return who_has(generation, who, WHO_EXE, device_of(exe), BPF_CORE_READ(exe, i_ino));
 }
 
 __attribute__((noinline)) int who_comm(__u32 generation, __u32 who)

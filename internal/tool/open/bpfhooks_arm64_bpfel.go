@@ -55,6 +55,8 @@ const (
 	bpfHooksVarClosing           = "closing"
 	bpfHooksVarInFlight          = "in_flight"
 	bpfHooksVarInnerCompat       = "inner_compat"
+	bpfHooksVarSubvolumeDev      = "subvolume_dev"
+	bpfHooksVarSubvolumeRoot     = "subvolume_root"
 	bpfHooksVarTargetCgroupCount = "target_cgroup_count"
 	bpfHooksVarTargetLive        = "target_live"
 	bpfHooksVarTargetMode        = "target_mode"
@@ -163,6 +165,8 @@ type bpfHooksVariableSpecs struct {
 	Closing           *ebpf.VariableSpec `ebpf:"closing"`
 	InFlight          *ebpf.VariableSpec `ebpf:"in_flight"`
 	InnerCompat       *ebpf.VariableSpec `ebpf:"inner_compat"`
+	SubvolumeDev      *ebpf.VariableSpec `ebpf:"subvolume_dev"`
+	SubvolumeRoot     *ebpf.VariableSpec `ebpf:"subvolume_root"`
 	TargetCgroupCount *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.VariableSpec `ebpf:"target_live"`
 	TargetMode        *ebpf.VariableSpec `ebpf:"target_mode"`
@@ -237,6 +241,8 @@ type bpfHooksVariables struct {
 	Closing           *ebpf.Variable `ebpf:"closing"`
 	InFlight          *ebpf.Variable `ebpf:"in_flight"`
 	InnerCompat       *ebpf.Variable `ebpf:"inner_compat"`
+	SubvolumeDev      *ebpf.Variable `ebpf:"subvolume_dev"`
+	SubvolumeRoot     *ebpf.Variable `ebpf:"subvolume_root"`
 	TargetCgroupCount *ebpf.Variable `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.Variable `ebpf:"target_live"`
 	TargetMode        *ebpf.Variable `ebpf:"target_mode"`

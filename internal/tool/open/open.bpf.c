@@ -23,6 +23,7 @@
 #include <bpf/bpf_core_read.h>
 #define TARGET_LEAVES_SELF
 #include "target.bpf.h"
+#include "device.bpf.h"
 #include "open.h"
 #include "opencall.bpf.h"
 

@@ -58,7 +58,7 @@ static __always_inline void inode_read(struct file_event *r, __u64 at)
 		r->ino = BPF_CORE_READ(inode, i_ino);
 		links = BPF_CORE_READ(inode, i_nlink);
 	}
-	r->dev = BPF_CORE_READ(sb, s_dev);
+	r->dev = device_on(inode, BPF_CORE_READ(sb, s_dev));
 	if (links == 0)
 		r->marks |= FILE_DELETED;
 }

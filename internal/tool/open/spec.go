@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"sonde/internal/fileevent"
+	"sonde/internal/kernel"
 	"sonde/internal/prog"
 )
 
@@ -21,6 +22,7 @@ type Options struct {
 	Created   bool             // only opens that made the file
 	Flags     []fileevent.Flag // only opens with one of these flags; nil: all
 	TID       uint32           // only opens by this thread; 0: all
+	Subvolume kernel.Subvolume // where btrfs keeps the device that stat(2) tells
 	RingBytes int              // a power of two of at least a page; 0 is DefaultRingBytes
 }
 
@@ -116,7 +118,8 @@ func (o Options) constants() map[string]any {
 	}
 	c := map[string]any{
 		bpfVarWant: o.want(), bpfVarWantFailed: bit(o.Failed), bpfVarWantWrite: bit(o.Write), bpfVarWantCreated: bit(o.Created),
-		bpfVarWantTid:   o.TID,
+		bpfVarWantTid:       o.TID,
+		bpfVarSubvolumeRoot: o.Subvolume.Root, bpfVarSubvolumeDev: o.Subvolume.Dev,
 		bpfVarWantFlags: bit(len(o.Flags) > 0), bpfHooksVarInnerCompat: bit(o.Plan.Hook == HookTracepoint),
 	}
 	var anyBits uint64

@@ -36,7 +36,7 @@ func Names() []string {
 
 // guestModules are the kernel modules that a guest may need: the way to the host, the disk, what tests mount, and what
 // they probe. What they depend on comes with them. One that is built in is not missed.
-var guestModules = []string{"virtio_pci", "virtio_console", "virtio_blk", "overlay", "xfs", "md_mod"}
+var guestModules = []string{"virtio_pci", "virtio_console", "virtio_blk", "overlay", "xfs", "md_mod", "btrfs"}
 
 // Kernel is a kernel in the cache.
 type Kernel struct {
