@@ -74,6 +74,7 @@ typedef struct { unsigned long flags; } mm_context_t;
 #endif
 
 struct qstr {
+	__u32 len;
 	const unsigned char *name;
 };
 

@@ -97,6 +97,7 @@ struct {
 #define PATH_DATA OPEN_DATA
 #define PATH_SLOTS SLOTS
 #include "path.bpf.h"
+#include "wanted.bpf.h"
 #include "send.bpf.h"
 
 /* Opens under way, by the address of their task and what of it. */

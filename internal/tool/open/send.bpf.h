@@ -224,8 +224,8 @@ __attribute__((noinline)) int finish(__u32 slot)
 	struct open_args *a;
 	struct reached f = {};
 	struct file *file;
+	__u32 put, tests = 0;
 	__u64 off, id;
-	__u32 put;
 	long ret;
 
 	if (!b)
@@ -245,6 +245,11 @@ __attribute__((noinline)) int finish(__u32 slot)
 		if (file)
 			reached_read(&f, file);
 		if (want_created && !(f.mode & FMODE_CREATED) && !(a->flags & O_TMPFILE_ONLY))
+			return 0;
+	}
+	if (path_test_count && f.inode) {
+		tests = names_pass(f.dentry, f.mnt);
+		if (!tests)
 			return 0;
 	}
 	id = bpf_get_current_pid_tgid();
@@ -291,6 +296,8 @@ __attribute__((noinline)) int finish(__u32 slot)
 			put = names_put(&b->r, f.dentry, f.mnt, off, slot, FILE_FILE_CUT, FILE_DETACHED);
 			b->r.file_len = put;
 			off += put;
+			if (path_test_count && !(b->r.marks & (FILE_FILE_CUT | FILE_DETACHED)) && !tails_pass(slot, off, put, tests))
+				return 0;
 		}
 	}
 	barrier_var(off);

@@ -22,6 +22,7 @@ type Options struct {
 	Created   bool             // only opens that made the file
 	Flags     []fileevent.Flag // only opens with one of these flags; nil: all
 	TID       uint32           // only opens by this thread; 0: all
+	Paths     *Globs           // those that user space will keep; nil: all
 	Subvolume kernel.Subvolume // where btrfs keeps the device that stat(2) tells
 	RingBytes int              // a power of two of at least a page; 0 is DefaultRingBytes
 }
@@ -137,6 +138,9 @@ func (o Options) constants() map[string]any {
 		}
 	}
 	copy(allBits[:], several)
+	var tests [pathTests]pathTest
+	c[bpfVarPathTestCount] = uint32(copy(tests[:], o.Paths.tests()))
+	c[bpfVarPathTests] = tests
 	c[bpfVarAnyBits], c[bpfVarAccessModes], c[bpfVarAllBits] = anyBits, modes, allBits
 	return c
 }
