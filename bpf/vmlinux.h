@@ -74,11 +74,13 @@ typedef struct { unsigned long flags; } mm_context_t;
 #endif
 
 struct qstr {
+	__u32 len;
 	const unsigned char *name;
 };
 
 struct super_block {
 	dev_t s_dev;
+	unsigned long s_magic;
 };
 
 struct inode {

@@ -36,7 +36,7 @@ func openKprobe(p *prog.Probe, program *ebpf.Program) (perfProbe, error) {
 	}
 	if p.Name == "" {
 		attr.Ext2 = p.Address + p.Offset
-		probe, err := openPerfProbe(&attr, allTasks, 0, program, p.Cookie)
+		probe, err := openKept(&attr, program, p.Cookie)
 		return probe, kprobeError(p, err)
 	}
 	if p.Group == "" || p.Group == "vmlinux" {
@@ -53,7 +53,7 @@ func openKprobe(p *prog.Probe, program *ebpf.Program) (perfProbe, error) {
 		return perfProbe{}, err
 	}
 	attr.Ext2 = address + p.Offset
-	probe, err = openPerfProbe(&attr, allTasks, 0, program, p.Cookie)
+	probe, err = openKept(&attr, program, p.Cookie)
 	return probe, kprobeError(p, err)
 }
 
@@ -66,7 +66,7 @@ func openKprobeOn(attr unix.PerfEventAttr, symbol string, p *prog.Probe, program
 	pin.Pin(name)
 	defer pin.Unpin()
 	attr.Ext1, attr.Ext2 = uint64(uintptr(unsafe.Pointer(name))), p.Offset
-	return openPerfProbe(&attr, allTasks, 0, program, p.Cookie)
+	return openKept(&attr, program, p.Cookie)
 }
 
 func kprobeError(p *prog.Probe, err error) error {

@@ -2,6 +2,7 @@ package attach
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -37,12 +38,33 @@ type perfLinkAttr struct {
 	cookie uint64
 }
 
+// openKept is openPerfProbe for everybody with a link, which can be pinned, also where there is no cookie; without one before Linux 5.15.
+func openKept(attr *unix.PerfEventAttr, program *ebpf.Program, cookie uint64) (perfProbe, error) {
+	linked := *attr
+	p, err := openLinked(&linked, allTasks, 0, program, cookie)
+	if cookie == 0 && errors.Is(err, unix.EINVAL) {
+		return openPerfProbe(attr, allTasks, 0, program, 0)
+	}
+	return p, err
+}
+
 // openPerfProbe is openPerf with a cookie, which needs Linux 5.15; 0 is none.
 func openPerfProbe(attr *unix.PerfEventAttr, pid, cpu int, program *ebpf.Program, cookie uint64) (perfProbe, error) {
 	if cookie == 0 {
 		event, err := openPerf(attr, pid, cpu, program)
 		return perfProbe{event, -1}, err
 	}
+	p, err := openLinked(attr, pid, cpu, program, cookie)
+	if errors.Is(err, errNoPerfLink) {
+		return p, adviceError("this kernel keeps no cookies for programs on perf events; use Linux 5.15 or later")
+	}
+	return p, err
+}
+
+// errNoPerfLink is of kernels before 5.15, or of a place that the kernel does not want that program at.
+var errNoPerfLink = fmt.Errorf("attach the program: %w", unix.EINVAL)
+
+func openLinked(attr *unix.PerfEventAttr, pid, cpu int, program *ebpf.Program, cookie uint64) (perfProbe, error) {
 	attr.Size = uint32(unsafe.Sizeof(*attr))
 	fd, err := unix.PerfEventOpen(attr, pid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
@@ -55,7 +77,7 @@ func openPerfProbe(attr *unix.PerfEventAttr, pid, cpu int, program *ebpf.Program
 	if err != nil {
 		unix.Close(fd)
 		if errors.Is(err, unix.EINVAL) {
-			return perfProbe{}, adviceError("this kernel keeps no cookies for programs on perf events; use Linux 5.15 or later")
+			return perfProbe{}, errNoPerfLink
 		}
 		return perfProbe{}, atStep("attach the program", err)
 	}

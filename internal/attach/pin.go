@@ -204,11 +204,9 @@ func (s *Session) Pin(d *PinDir, maps ...string) error {
 	for i, l := range s.links {
 		fd, ok := linkDescriptor(l)
 		if !ok {
-			return fmt.Errorf("%s: what this mechanism is attached by cannot outlive the process", s.spec.Name)
+			return fmt.Errorf("%s: this kernel cannot keep what this mechanism is attached by (kprobes, before 5.15), once the process has ended", s.spec.Name)
 		}
-		if err := d.pin(fmt.Sprintf("%s%03d", linkPins, i), fd); errors.Is(err, unix.EINVAL) {
-			return fmt.Errorf("%s: this kernel cannot keep what this mechanism is attached by (probes by perf events, before 5.15): %w", s.spec.Name, err)
-		} else if err != nil {
+		if err := d.pin(fmt.Sprintf("%s%03d", linkPins, i), fd); err != nil {
 			return err
 		}
 	}
@@ -216,8 +214,13 @@ func (s *Session) Pin(d *PinDir, maps ...string) error {
 }
 
 func linkDescriptor(c io.Closer) (int, bool) {
-	fd, ok := c.(descriptor)
-	return int(fd), ok
+	switch l := c.(type) {
+	case descriptor:
+		return int(l), true
+	case perfProbe:
+		return int(l.link), l.link >= 0
+	}
+	return -1, false
 }
 
 // PinBytes keeps some bytes (at most 4 MiB less a page) beside what else is pinned, in a map of their own, in place of those

@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"sonde/internal/attach"
+	"sonde/internal/kernel"
+	"sonde/internal/vmtest"
 )
 
 // rules is a rule file that denies some paths.
@@ -219,6 +223,27 @@ func TestGuestEndsGuardPersist(t *testing.T) {
 	if got := runAll(t, exec.Command(sonde, "guard", "stop", "default")); got.status != 0 {
 		t.Errorf("stop: %+v", got)
 	}
+}
+
+// What is attached by kprobes outlives sonde where the kernel can keep it, and is refused where it cannot.
+func TestGuestEndsGuardPersistKprobes(t *testing.T) {
+	vmtest.Need(t, kernel.Kprobe)
+	path := fileOf(t, "secret", "")
+	if !attach.Trials().Has(kernel.AttachCookie) { // it came with the links of perf events
+		got := guardToEnd(t, "--mechanism", "kill", "--persist", "kill", path)
+		if got.status != exitFailure || !strings.Contains(got.stderr, "cannot keep what this mechanism is attached by") {
+			t.Errorf("%+v", got)
+		}
+		return
+	}
+	p := guarding(t, "--mechanism", "kill", "--persist", "kill", path)
+	p.signal(t, unix.SIGKILL)
+	p.wait(t)
+	wantDo(t, "read", path, wasKilled)
+	if got := guardToEnd(t, "stop"); got.status != 0 {
+		t.Errorf("%+v", got)
+	}
+	wantDo(t, "read", path, 0)
 }
 
 // Two guards are independent where the mechanism lets them be; where it does not, the second one says so.

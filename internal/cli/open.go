@@ -66,6 +66,7 @@ func (x *openFlags) run(io streams, c *cobra.Command, args []string) error {
 		if show.Paths, err = open.ParseGlobs(x.paths); err != nil {
 			return &usageError{err}
 		}
+		opt.Paths = show.Paths
 	}
 	if x.classic {
 		x.target.Comm = regexp.QuoteMeta(x.target.Comm) // there it is a part of the name

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"strings"
 
 	"sonde/internal/attach"
@@ -23,6 +24,19 @@ func openFacts(hook open.Hook) open.Facts {
 		k.Fentry = trials.Has(kernel.Fentry)
 	}
 	return k
+}
+
+// subvolume is where btrfs keeps the device of a file. Where none is mounted, the kernel's types are not read for it.
+func subvolume() kernel.Subvolume {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || !kernel.Mounted(string(table), "btrfs") {
+		return kernel.Subvolume{}
+	}
+	types, err := kernel.RunningTypes()
+	if err != nil {
+		return kernel.Subvolume{}
+	}
+	return kernel.SubvolumeOf(types)
 }
 
 // hasFunction says whether the kernel's types know a function: one that the compiler has put into its callers is not there.

@@ -71,7 +71,7 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 
 // options are what the flags mean, checked.
 func (x *openFlags) options(f *pflag.FlagSet, out output) (opt open.Options, err error) {
-	opt = open.Options{Failed: x.fails, Write: x.write, Created: x.created, FullPath: x.full || x.unique || len(x.paths) > 0, RingBytes: out.buffer}
+	opt = open.Options{Failed: x.fails, Write: x.write, Created: x.created, FullPath: x.full || x.unique || len(x.paths) > 0, RingBytes: out.buffer, Subvolume: subvolume()}
 	if x.created && x.fails {
 		return opt, usage("--created and -x: an open that failed made no file")
 	}

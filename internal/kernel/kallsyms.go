@@ -78,6 +78,26 @@ func findSymbol(path, module, name string) (found kernelSymbol) {
 	return found
 }
 
+// WeakFunctions lists the kernel's own functions that stand in for others, which it is built without: of system calls those that
+// only say so. The kernel's types do not tell them from the others.
+func WeakFunctions() (map[string]bool, error) { return weakFunctions("/proc/kallsyms") }
+
+func weakFunctions(path string) (map[string]bool, error) {
+	weak := make(map[string]bool)
+	err := kallsymsLines(path, func(lines []byte) bool {
+		for line := range bytes.Lines(lines) {
+			if code := bytes.IndexByte(line, ' ') + 1; code == 0 || line[code] != 'W' && line[code] != 'w' {
+				continue
+			}
+			if _, name, module, ok := parseSymbol(string(bytes.TrimSpace(line))); ok && module == "" {
+				weak[name] = true
+			}
+		}
+		return true
+	})
+	return weak, err
+}
+
 // parseSymbol reads "ffffffffc0a01000 t name	[module]".
 func parseSymbol(line string) (s kernelSymbol, name, module string, ok bool) {
 	address, rest, _ := strings.Cut(line, " ")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -208,6 +209,17 @@ func TestKallsymsPieces(t *testing.T) {
 		if s := findSymbol(filepath.Join(dir, file), "", "x"); s.code != 0 {
 			t.Errorf("%s: %+v", file, s)
 		}
+	}
+}
+
+func TestWeakFunctions(t *testing.T) {
+	dir := root(t, map[string]string{"kallsyms": "0000000000000000 W weak\n0000000000000000 T strong\nffffffff81000000 w w2\n0000000000000000 W in_module\t[m]\nodd\n"})
+	got, err := weakFunctions(filepath.Join(dir, "kallsyms"))
+	if want := map[string]bool{"weak": true, "w2": true}; !maps.Equal(got, want) || err != nil {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if _, err := weakFunctions(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 }
 

@@ -22,7 +22,8 @@ import (
 // Config says what to boot and what to run in it.
 type Config struct {
 	Cache    *fetch.Cache
-	Kernel   string        // one of fetch.Stocks: "6.1"
+	Kernel   string        // one of fetch.Stocks: "6.1", or fetch.OwnImage
+	Image    string        // the file of an OwnImage
 	Archives []string      // initramfs archives laid over the base, in order; one must have /init (see Payload)
 	Jobs     []Job         // run one after another
 	Timeout  time.Duration // for the whole boot; 0: ten minutes
@@ -62,7 +63,13 @@ const (
 // Boot boots the kernel in qemu, without KVM, runs the jobs and returns when the guest has switched itself off. It
 // leaves nothing behind: no process, no file outside the cache. A job's non-zero exit status is not an error; see Result.Exits.
 func Boot(ctx context.Context, c Config) (Result, error) {
-	kernel, err := c.Cache.Kernel(ctx, c.Kernel)
+	var kernel fetch.Kernel
+	var err error
+	if c.Kernel == fetch.OwnImage {
+		kernel, err = c.Cache.Own(ctx, c.Image)
+	} else {
+		kernel, err = c.Cache.Kernel(ctx, c.Kernel)
+	}
 	if err != nil {
 		return Result{}, err
 	}

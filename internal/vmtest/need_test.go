@@ -32,6 +32,8 @@ func TestJudge(t *testing.T) {
 		{"guest, present against expectation", "5.10", present(kernel.LSM), false, ""},
 		{"guest, untried", "6.1", untried(kernel.LSM), true, "kernel 6.1 should have bpf_lsm but: no root"},
 		{"guest, untried, not expected", "5.10", untried(kernel.LSM), true, "bpf_lsm could not be tried in a guest: no root"},
+		{"guest of an image, absent", "image", absent(kernel.LSM), false, "kernel lacks bpf_lsm: it is off"},
+		{"guest of an image, untried", "image", untried(kernel.LSM), true, "bpf_lsm could not be tried in a guest: no root"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			fail, reason := judge(tt.guest, tt.finding)

@@ -207,7 +207,7 @@ func (a *armer) list(d dir, each func(entry dirEntry) bool) {
 
 // hardLinks arms, as objects, the files of a tree that have names outside of it.
 func (a *armer) hardLinks(top dir) {
-	s := linkSearch{armer: a, device: top.obj.Dev, inside: make(map[Object]uint32), names: make(map[Object]string)}
+	s := linkSearch{armer: a, top: top.obj, inside: make(map[Object]uint32), names: make(map[Object]string)}
 	s.search(top, 0)
 	n := 0
 	for obj, links := range s.names {
@@ -228,7 +228,7 @@ func (a *armer) hardLinks(top dir) {
 // linkSearch counts the names in a tree of files that have more than one.
 type linkSearch struct {
 	*armer
-	device uint32
+	top    object
 	inside map[Object]uint32 // names still to be found
 	names  map[Object]string
 	seen   int
@@ -247,7 +247,8 @@ func (s *linkSearch) search(d dir, depth int) {
 		}
 		if entry.maybeDir() {
 			s.enter(d, entry.name, func(sub dir) {
-				if sub.obj.Dev == s.device {
+				// A subvolume has a device of its own, and is of the same mount.
+				if sub.obj.Dev == s.top.Dev || sub.obj.mount == s.top.mount && sub.obj.mount != 0 {
 					s.search(sub, depth+1)
 				}
 			})

@@ -69,7 +69,7 @@ static __always_inline void stand_at(struct guard_asked *a, __u64 dentry)
 	struct inode *inode = BPF_CORE_READ((struct dentry___guard *)dentry, d_inode);
 
 	a->dentry = dentry;
-	a->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	a->dev = device_of(inode);
 	a->ino = BPF_CORE_READ(inode, i_ino);
 }
 
@@ -292,15 +292,15 @@ GLOBAL int asked_read(__u64 regs, __u32 number, __u32 which, __u32 slot)
 	}
 	at = register_of(regs, path);
 	n = at ? bpf_probe_read_user_str(a->path, PATH_MAX, (void *)at) : 1;
-	if (n < 1) {
+	if (n < 0) {
 		count_lost(LOST_UNREAD);
 		return 0;
 	}
 	fs = (struct fs_struct___guard *)BPF_CORE_READ(task, fs);
 	a->root = (__u64)BPF_CORE_READ(fs, root.dentry);
 	a->root_mount = mount_of(BPF_CORE_READ(fs, root.mnt));
-	if (n == 1) {
-		/* No path: about what the descriptor is for. */
+	if (n <= 1) {
+		/* No path: about what the descriptor is for. An empty one counts 1 byte, and 0 on older kernels. */
 		a->path[0] = 0;
 		a->file = (__u64)file_of(task, a->dirfd);
 		return a->file ? access : 0;

@@ -96,6 +96,8 @@ const (
 	bpfVarGuardSelf              = "guard_self"
 	bpfVarGuardStepsRoom         = "guard_steps_room"
 	bpfVarGuardWant              = "guard_want"
+	bpfVarSubvolumeDev           = "subvolume_dev"
+	bpfVarSubvolumeRoot          = "subvolume_root"
 	bpfVarTargetCgroupCount      = "target_cgroup_count"
 	bpfVarTargetLive             = "target_live"
 	bpfVarTargetMode             = "target_mode"
@@ -238,6 +240,8 @@ type bpfVariableSpecs struct {
 	GuardSelf            *ebpf.VariableSpec `ebpf:"guard_self"`
 	GuardStepsRoom       *ebpf.VariableSpec `ebpf:"guard_steps_room"`
 	GuardWant            *ebpf.VariableSpec `ebpf:"guard_want"`
+	SubvolumeDev         *ebpf.VariableSpec `ebpf:"subvolume_dev"`
+	SubvolumeRoot        *ebpf.VariableSpec `ebpf:"subvolume_root"`
 	TargetCgroupCount    *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
 	TargetLive           *ebpf.VariableSpec `ebpf:"target_live"`
 	TargetMode           *ebpf.VariableSpec `ebpf:"target_mode"`
@@ -357,6 +361,8 @@ type bpfVariables struct {
 	GuardSelf            *ebpf.Variable `ebpf:"guard_self"`
 	GuardStepsRoom       *ebpf.Variable `ebpf:"guard_steps_room"`
 	GuardWant            *ebpf.Variable `ebpf:"guard_want"`
+	SubvolumeDev         *ebpf.Variable `ebpf:"subvolume_dev"`
+	SubvolumeRoot        *ebpf.Variable `ebpf:"subvolume_root"`
 	TargetCgroupCount    *ebpf.Variable `ebpf:"target_cgroup_count"`
 	TargetLive           *ebpf.Variable `ebpf:"target_live"`
 	TargetMode           *ebpf.Variable `ebpf:"target_mode"`

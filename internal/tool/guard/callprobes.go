@@ -2,9 +2,11 @@ package guard
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/cilium/ebpf"
 
+	"sonde/internal/kernel"
 	"sonde/internal/prog"
 )
 
@@ -26,9 +28,16 @@ func callFill(jump bool) (fill []prog.MapFill) {
 func callProbes(coll *ebpf.CollectionSpec, opt Options) (probes []prog.Probe, err error) {
 	decide, lead := coll.Programs[bpfProgGuardCall], coll.Programs[bpfProgGuardToCall]
 	delete(coll.Programs, bpfProgGuardToCall)
+	// Of a call that the kernel is built without there is a function too, which only says so. No program may change what it returns,
+	// and none has to.
+	stubs, err := kernel.WeakFunctions()
+	if err != nil {
+		return nil, fmt.Errorf("guard: the kernel's functions: %w", err)
+	}
 	seen := make(map[string]bool)
+	var proto uint32 // of the functions that programs lead from
 	for _, e := range hereEntries() {
-		if _, there := parameters(opt.Types, e.function); !there || seen[e.function] {
+		if _, there := parameters(opt.Types, e.function); !there || stubs[e.function] || seen[e.function] {
 			continue
 		}
 		seen[e.function] = true
@@ -39,7 +48,17 @@ func callProbes(coll *ebpf.CollectionSpec, opt Options) (probes []prog.Probe, er
 		if !opt.Modifies(e.function) {
 			continue
 		}
+		id, _ := opt.Types.Find(kernel.BTFFunc, e.function)
+		fn := opt.Types.Type(id)
+		if len(probes) == 0 {
+			proto = fn.Elem
+		}
 		p := lead.Copy()
+		if fn.Elem != proto {
+			// A program leads only to one that is for a function of the same type. Some kernels are described by the stubs of calls
+			// that they do have, and those have another type.
+			p = decide.Copy()
+		}
 		p.Type, p.AttachType, p.AttachTo = ebpf.Tracing, ebpf.AttachModifyReturn, e.function
 		name := bpfProgGuardToCall + "_" + e.call.name
 		if e.compat {

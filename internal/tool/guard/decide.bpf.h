@@ -308,7 +308,7 @@ GLOBAL __u64 scan_wide(__u64 hits, __u64 decided, __u64 ask)
 static __always_inline void object_key(struct guard_object *key, struct inode *inode, __u64 ask)
 {
 	key->generation = ASK_GENERATION(ask);
-	key->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	key->dev = device_of(inode);
 	key->ino = BPF_CORE_READ(inode, i_ino);
 }
 
@@ -400,7 +400,7 @@ GLOBAL __u64 tree_at(__u64 directory, __u64 dev, __u64 found, __u64 ask, __u64 g
 	struct guard_tree *tree;
 
 	key.generation = ASK_GENERATION(ask);
-	key.dev = dev;
+	key.dev = device_on(inode, dev);
 	key.ino = BPF_CORE_READ(inode, i_ino);
 	tree = bpf_map_lookup_elem(&guard_trees, &key);
 	if (!tree)
@@ -571,7 +571,7 @@ GLOBAL __u64 by_dentry(__u64 dentry, __u64 decided, __u64 ask)
 	struct dentry *d = (struct dentry *)dentry;
 	struct inode *dir = BPF_CORE_READ((struct dentry___guard *)d, d_parent, d_inode);
 
-	return by_name(BPF_CORE_READ(dir, i_sb, s_dev), BPF_CORE_READ(dir, i_ino), name_of(d), decided, ask);
+	return by_name(device_of(dir), BPF_CORE_READ(dir, i_ino), name_of(d), decided, ask);
 }
 
 /* Where a mount is mounted whose root that is; 0 if it is not, or nowhere. */

@@ -16,6 +16,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "target.bpf.h"
+#include "device.bpf.h"
 #include "guard.h"
 #include "caller.bpf.h"
 #include "types.bpf.h"

@@ -7,8 +7,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"sonde/internal/kernel"
 )
 
 // Types of file systems whose inode numbers are those of a subvolume.
@@ -19,12 +22,25 @@ const (
 )
 
 // identities tells which object a descriptor is to the kernel. That is the device of the file system (s_dev) and the inode
-// number. What stat(2) says of the device is another one on btrfs, overlayfs and their like; the table of mounts has the
-// file system's own, by the number of the mount that the descriptor was reached through.
+// number. What stat(2) says of the device is another one on overlayfs and its like; the table of mounts has the file system's
+// own, by the number of the mount that the descriptor was reached through. On btrfs it is the subvolume's device, which stat(2)
+// tells, where the programs find it (device.bpf.h).
 type identities struct {
 	proc    string
-	devices map[uint64]uint32 // by number of the mount
+	devices map[uint64]uint32 // by number of the mount; asStat: what stat(2) tells
 }
+
+// asStat is no device.
+const asStat = ^uint32(0)
+
+// subvolume is where the programs look for the device of a file on btrfs.
+var subvolume = sync.OnceValue(func() kernel.Subvolume {
+	types, err := kernel.RunningTypes()
+	if err != nil {
+		return kernel.Subvolume{}
+	}
+	return kernel.SubvolumeOf(types)
+})
 
 // object is what a descriptor is.
 type object struct {
@@ -63,11 +79,13 @@ func (ids *identities) statx(fd int, name string, flags int) (object, error) {
 			return object{}, err
 		}
 		if dev, known = ids.devices[st.Mnt_id]; !known {
-			dev = o.Dev
+			dev = asStat
 			ids.devices[st.Mnt_id] = dev
 		}
 	}
-	o.Dev = dev
+	if dev != asStat {
+		o.Dev = dev
+	}
 	return o, nil
 }
 
@@ -84,7 +102,7 @@ func (ids *identities) readMounts() error {
 		return err
 	}
 	for line := range strings.Lines(string(table)) {
-		// "36 35 98:0 /root /mount/point ...", proc_pid_mountinfo(5)
+		// "36 35 98:0 /root /mount/point options... - type ...", proc_pid_mountinfo(5)
 		f := strings.SplitN(line, " ", 4)
 		if len(f) < 4 {
 			continue
@@ -93,6 +111,9 @@ func (ids *identities) readMounts() error {
 		major, minor, ok := deviceOf(f[2])
 		if err == nil && ok {
 			ids.devices[id] = kernelDev(major, minor)
+			if _, kind, ok := strings.Cut(f[3], " - "); ok && strings.HasPrefix(kind, "btrfs ") && subvolume().Dev != 0 {
+				ids.devices[id] = asStat
+			}
 		}
 	}
 	return nil
@@ -123,13 +144,13 @@ func readCapped(name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// subvolumes says whether inode numbers of the file system that fd lies on are told apart by more than its device.
+// subvolumes says whether inode numbers of the file system that fd lies on are told apart by more than what the programs see.
 func subvolumes(fd int) bool {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return false
 	}
-	return st.Type == btrfsMagic || uint32(st.Type) == bcachefsMagic
+	return st.Type == btrfsMagic && subvolume().Dev == 0 || uint32(st.Type) == bcachefsMagic
 }
 
 // gone says whether an error means that a file is not there.

@@ -5,6 +5,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sonde/internal/kernel"
 )
 
 // Hooks that are asked about a name in a directory do not know by which mount it was reached: their records have the
@@ -12,6 +16,7 @@ import (
 type mountNames struct {
 	table  string // of mounts, as in proc_pid_mountinfo(5)
 	points map[uint32][]byte
+	shared [][]byte // where file systems are mounted whose files have other devices than the table says
 	read   time.Time
 }
 
@@ -20,17 +25,39 @@ const (
 	mountsLastFor     = time.Second // before a device that is not known is looked for again
 )
 
-// of returns where the root of a file system is mounted first, nothing for "/" and for what is not mounted whole.
-func (m *mountNames) of(dev uint32) []byte {
+// of returns where the root of a file system is mounted first, nothing for "/" and for what is not mounted whole. path, from that root on,
+// is a file of it.
+func (m *mountNames) of(dev uint32, path []byte) []byte {
 	point, known := m.points[dev]
 	if !known && time.Since(m.read) > mountsLastFor {
 		m.read = time.Now()
 		if table, err := readCapped(m.table, largestMountTable); err == nil {
 			m.points = mountPoints(string(table))
+			m.shared = m.shared[:0]
+			for mount := range kernel.MountsOf(string(table), "btrfs") {
+				if mount.Root == "/" {
+					m.shared = append(m.shared, bytes.TrimSuffix([]byte(mount.Point), []byte("/")))
+				}
+			}
 		}
-		point = m.points[dev]
+		point, known = m.points[dev]
+	}
+	if !known && len(m.shared) > 0 {
+		return m.among(dev, path)
 	}
 	return point
+}
+
+// among finds the mount by looking which of them has the file, and remembers it for the subvolume.
+func (m *mountNames) among(dev uint32, path []byte) []byte {
+	for _, point := range m.shared {
+		var st unix.Stat_t
+		if err := unix.Lstat(string(point)+string(path), &st); err == nil && kernelDev(unix.Major(st.Dev), unix.Minor(st.Dev)) == dev {
+			m.points[dev] = point
+			return point
+		}
+	}
+	return nil
 }
 
 func mountPoints(table string) map[uint32][]byte {

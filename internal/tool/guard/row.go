@@ -63,11 +63,10 @@ func (m *rowMaker) make(e *Event, ruleName string) *prog.Row {
 	m.row.Values[fRet].Null = e.Ret >= 0
 	if e.Marks&fileevent.Walked != 0 && (e.Ino == 0 || e.Marks&fileevent.Detached != 0) {
 		// What is to be made is not there yet, and has a name all the same; how it goes on above its file system is in no record.
-		m.path = m.path[:0]
+		m.path = e.AppendFile(m.path[:0])
 		if e.Marks&(fileevent.Detached|fileevent.FileCut) == fileevent.Detached {
-			m.path = append(m.path, m.mounts.of(e.Dev)...)
+			m.path = slices.Insert(m.path, 0, m.mounts.of(e.Dev, m.path)...)
 		}
-		m.path = e.AppendFile(m.path)
 		m.row.Values[fFile] = prog.Value{Bytes: m.path}
 	}
 	if e.Mechanism == Override && !e.Reached() {

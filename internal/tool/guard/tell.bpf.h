@@ -210,7 +210,7 @@ GLOBAL int subject_told(__u32 slot, __u64 subject, __u64 ask)
 	inode = s.inode;
 	if (inode) {
 		f->ino = BPF_CORE_READ(inode, i_ino);
-		f->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		f->dev = device_of(inode);
 		node = (struct inode___guard *)inode;
 		if (!BPF_CORE_READ(node, i_nlink))
 			f->marks |= FILE_DELETED;

@@ -38,6 +38,10 @@ const (
 	bpfVarAnyBits           = "any_bits"
 	bpfVarClosing           = "closing"
 	bpfVarInFlight          = "in_flight"
+	bpfVarPathTestCount     = "path_test_count"
+	bpfVarPathTests         = "path_tests"
+	bpfVarSubvolumeDev      = "subvolume_dev"
+	bpfVarSubvolumeRoot     = "subvolume_root"
 	bpfVarTargetCgroupCount = "target_cgroup_count"
 	bpfVarTargetLive        = "target_live"
 	bpfVarTargetMode        = "target_mode"
@@ -129,6 +133,10 @@ type bpfVariableSpecs struct {
 	AnyBits           *ebpf.VariableSpec `ebpf:"any_bits"`
 	Closing           *ebpf.VariableSpec `ebpf:"closing"`
 	InFlight          *ebpf.VariableSpec `ebpf:"in_flight"`
+	PathTestCount     *ebpf.VariableSpec `ebpf:"path_test_count"`
+	PathTests         *ebpf.VariableSpec `ebpf:"path_tests"`
+	SubvolumeDev      *ebpf.VariableSpec `ebpf:"subvolume_dev"`
+	SubvolumeRoot     *ebpf.VariableSpec `ebpf:"subvolume_root"`
 	TargetCgroupCount *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.VariableSpec `ebpf:"target_live"`
 	TargetMode        *ebpf.VariableSpec `ebpf:"target_mode"`
@@ -202,6 +210,10 @@ type bpfVariables struct {
 	AnyBits           *ebpf.Variable `ebpf:"any_bits"`
 	Closing           *ebpf.Variable `ebpf:"closing"`
 	InFlight          *ebpf.Variable `ebpf:"in_flight"`
+	PathTestCount     *ebpf.Variable `ebpf:"path_test_count"`
+	PathTests         *ebpf.Variable `ebpf:"path_tests"`
+	SubvolumeDev      *ebpf.Variable `ebpf:"subvolume_dev"`
+	SubvolumeRoot     *ebpf.Variable `ebpf:"subvolume_root"`
 	TargetCgroupCount *ebpf.Variable `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.Variable `ebpf:"target_live"`
 	TargetMode        *ebpf.Variable `ebpf:"target_mode"`

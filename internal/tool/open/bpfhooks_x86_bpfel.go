@@ -55,6 +55,10 @@ const (
 	bpfHooksVarClosing           = "closing"
 	bpfHooksVarInFlight          = "in_flight"
 	bpfHooksVarInnerCompat       = "inner_compat"
+	bpfHooksVarPathTestCount     = "path_test_count"
+	bpfHooksVarPathTests         = "path_tests"
+	bpfHooksVarSubvolumeDev      = "subvolume_dev"
+	bpfHooksVarSubvolumeRoot     = "subvolume_root"
 	bpfHooksVarTargetCgroupCount = "target_cgroup_count"
 	bpfHooksVarTargetLive        = "target_live"
 	bpfHooksVarTargetMode        = "target_mode"
@@ -163,6 +167,10 @@ type bpfHooksVariableSpecs struct {
 	Closing           *ebpf.VariableSpec `ebpf:"closing"`
 	InFlight          *ebpf.VariableSpec `ebpf:"in_flight"`
 	InnerCompat       *ebpf.VariableSpec `ebpf:"inner_compat"`
+	PathTestCount     *ebpf.VariableSpec `ebpf:"path_test_count"`
+	PathTests         *ebpf.VariableSpec `ebpf:"path_tests"`
+	SubvolumeDev      *ebpf.VariableSpec `ebpf:"subvolume_dev"`
+	SubvolumeRoot     *ebpf.VariableSpec `ebpf:"subvolume_root"`
 	TargetCgroupCount *ebpf.VariableSpec `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.VariableSpec `ebpf:"target_live"`
 	TargetMode        *ebpf.VariableSpec `ebpf:"target_mode"`
@@ -237,6 +245,10 @@ type bpfHooksVariables struct {
 	Closing           *ebpf.Variable `ebpf:"closing"`
 	InFlight          *ebpf.Variable `ebpf:"in_flight"`
 	InnerCompat       *ebpf.Variable `ebpf:"inner_compat"`
+	PathTestCount     *ebpf.Variable `ebpf:"path_test_count"`
+	PathTests         *ebpf.Variable `ebpf:"path_tests"`
+	SubvolumeDev      *ebpf.Variable `ebpf:"subvolume_dev"`
+	SubvolumeRoot     *ebpf.Variable `ebpf:"subvolume_root"`
 	TargetCgroupCount *ebpf.Variable `ebpf:"target_cgroup_count"`
 	TargetLive        *ebpf.Variable `ebpf:"target_live"`
 	TargetMode        *ebpf.Variable `ebpf:"target_mode"`

@@ -23,6 +23,7 @@
 #include <bpf/bpf_core_read.h>
 #define TARGET_LEAVES_SELF
 #include "target.bpf.h"
+#include "device.bpf.h"
 #include "open.h"
 #include "opencall.bpf.h"
 
@@ -96,6 +97,7 @@ struct {
 #define PATH_DATA OPEN_DATA
 #define PATH_SLOTS SLOTS
 #include "path.bpf.h"
+#include "wanted.bpf.h"
 #include "send.bpf.h"
 
 /* Opens under way, by the address of their task and what of it. */

@@ -58,7 +58,7 @@ static __always_inline void inode_read(struct file_event *r, __u64 at)
 		r->ino = BPF_CORE_READ(inode, i_ino);
 		links = BPF_CORE_READ(inode, i_nlink);
 	}
-	r->dev = BPF_CORE_READ(sb, s_dev);
+	r->dev = device_on(inode, BPF_CORE_READ(sb, s_dev));
 	if (links == 0)
 		r->marks |= FILE_DELETED;
 }
@@ -229,8 +229,8 @@ __attribute__((noinline)) int finish(__u32 slot)
 	struct open_args *a;
 	struct reached f = {};
 	struct file *file;
+	__u32 put, tests = 0;
 	__u64 off, id;
-	__u32 put;
 	long ret;
 
 	if (!b)
@@ -250,6 +250,11 @@ __attribute__((noinline)) int finish(__u32 slot)
 		if (file)
 			reached_read(&f, file);
 		if (want_created && !(f.mode & FMODE_CREATED) && !(a->flags & O_TMPFILE_ONLY))
+			return 0;
+	}
+	if (path_test_count && f.inode) {
+		tests = names_pass(f.dentry, f.mnt);
+		if (!tests)
 			return 0;
 	}
 	id = bpf_get_current_pid_tgid();
@@ -296,6 +301,8 @@ __attribute__((noinline)) int finish(__u32 slot)
 			put = names_put(&b->r, f.dentry, f.mnt, off, slot, FILE_FILE_CUT, FILE_DETACHED);
 			b->r.file_len = put;
 			off += put;
+			if (path_test_count && !(b->r.marks & (FILE_FILE_CUT | FILE_DETACHED)) && !tails_pass(slot, off, put, tests))
+				return 0;
 		}
 	}
 	barrier_var(off);

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"sonde/internal/fileevent"
+	"sonde/internal/kernel"
 	"sonde/internal/prog"
 )
 
@@ -21,6 +22,8 @@ type Options struct {
 	Created   bool             // only opens that made the file
 	Flags     []fileevent.Flag // only opens with one of these flags; nil: all
 	TID       uint32           // only opens by this thread; 0: all
+	Paths     *Globs           // those that user space will keep; nil: all
+	Subvolume kernel.Subvolume // where btrfs keeps the device that stat(2) tells
 	RingBytes int              // a power of two of at least a page; 0 is DefaultRingBytes
 }
 
@@ -117,7 +120,8 @@ func (o Options) constants() map[string]any {
 	}
 	c := map[string]any{
 		bpfVarWant: o.want(), bpfVarWantFailed: bit(o.Failed), bpfVarWantWrite: bit(o.Write), bpfVarWantCreated: bit(o.Created),
-		bpfVarWantTid:   o.TID,
+		bpfVarWantTid:       o.TID,
+		bpfVarSubvolumeRoot: o.Subvolume.Root, bpfVarSubvolumeDev: o.Subvolume.Dev,
 		bpfVarWantFlags: bit(len(o.Flags) > 0), bpfHooksVarInnerCompat: bit(o.Plan.Hook == HookTracepoint),
 	}
 	var anyBits uint64
@@ -135,6 +139,9 @@ func (o Options) constants() map[string]any {
 		}
 	}
 	copy(allBits[:], several)
+	var tests [pathTests]pathTest
+	c[bpfVarPathTestCount] = uint32(copy(tests[:], o.Paths.tests()))
+	c[bpfVarPathTests] = tests
 	c[bpfVarAnyBits], c[bpfVarAccessModes], c[bpfVarAllBits] = anyBits, modes, allBits
 	return c
 }

@@ -36,14 +36,28 @@ func Names() []string {
 
 // guestModules are the kernel modules that a guest may need: the way to the host, the disk, what tests mount, and what
 // they probe. What they depend on comes with them. One that is built in is not missed.
-var guestModules = []string{"virtio_pci", "virtio_console", "virtio_blk", "overlay", "xfs", "md_mod"}
+var guestModules = []string{"virtio_pci", "virtio_console", "virtio_blk", "overlay", "xfs", "md_mod", "btrfs"}
 
 // Kernel is a kernel in the cache.
 type Kernel struct {
 	Name    string // "6.1"
-	Release string // "6.1.0-41-cloud-amd64", what uname -r says
+	Release string // "6.1.0-41-cloud-amd64", what uname -r says; empty: not known, as of an OwnImage
 	Image   string // path of vmlinuz
 	Modules string // directory: uncompressed NAME.ko, and "order", their names in the order to load them
+}
+
+// OwnImage is the name of a kernel that is none of Stocks, but an image that somebody has.
+const OwnImage = "image"
+
+// Own returns a kernel whose image is at hand. What guestModules are for must be built in.
+func (c *Cache) Own(ctx context.Context, image string) (Kernel, error) {
+	dir, err := c.Item(ctx, "kernel-"+OwnImage, kernelRecipe, func(_ context.Context, dir string) error {
+		if err := os.Mkdir(filepath.Join(dir, "modules"), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, "modules", "order"), nil, 0o644)
+	})
+	return Kernel{Name: OwnImage, Image: image, Modules: filepath.Join(dir, "modules")}, err
 }
 
 // kernelRecipe goes up when what is kept of a kernel changes.

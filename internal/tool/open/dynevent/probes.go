@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -195,6 +196,9 @@ func (i instance) probe(variants []variant, suffix string) (Kind, []defined, err
 	var why []error
 	for _, v := range variants {
 		all, err := i.defineAll(v.list, suffix)
+		if err == nil && v.kind == EventProbes {
+			err = i.tryPointers(suffix)
+		}
 		if err == nil {
 			more, err := i.defineAll(lives, suffix)
 			return v.kind, append(more, all...), err
@@ -207,7 +211,11 @@ func (i instance) probe(variants []variant, suffix string) (Kind, []defined, err
 	if noneDynamic(why) {
 		return Any, nil, fmt.Errorf("this kernel lets tracefs make neither kprobe events (CONFIG_KPROBE_EVENTS) nor event probes (CONFIG_EPROBE_EVENTS)")
 	}
-	return Any, nil, fmt.Errorf("tracefs: no dynamic event that sees opens: %w", why[0])
+	first := why[0]
+	if at := slices.IndexFunc(why, func(err error) bool { return errors.Is(err, errPointers) }); at >= 0 {
+		first = fmt.Errorf("%w; kprobe events (CONFIG_KPROBE_EVENTS) would do, which this one cannot make", why[at])
+	}
+	return Any, nil, fmt.Errorf("tracefs: no dynamic event that sees opens: %w", first)
 }
 
 // noneDynamic says whether all that was tried is unknown to the kernel.

@@ -3,8 +3,11 @@
 package dynevent
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -41,9 +44,14 @@ func TestGuestKinds(t *testing.T) {
 				}
 				return
 			}
-			want := want
-			if k == EventProbes && vmtest.Guest() == "6.12" {
-				want = nil // a known fault: there they tell nothing, and kprobe events are taken
+			if k == EventProbes && readsBytes(t, root) {
+				if tr, err := Open(Options{Kind: k}); err == nil {
+					tr.Close()
+					t.Error("event probes that cannot read names are taken")
+				} else if !errors.Is(err, errPointers) || strings.Contains(err.Error(), "\n") {
+					t.Error(err)
+				}
+				return
 			}
 			got := runTraced(t, Options{Kind: k}, "/bin/sh", "-c", script)
 			if diff := cmp.Diff(want, got.lines); diff != "" || got.lost != 0 || got.kind != k {
@@ -55,4 +63,17 @@ func TestGuestKinds(t *testing.T) {
 	if events, err := os.ReadFile(root + "/dynamic_events"); err != nil || string(events) != string(before) || len(left) > 0 {
 		t.Errorf("left: %q %q %v", left, events, err)
 	}
+}
+
+// readsBytes says whether this kernel's event probes take a byte for an address: asked in another way than Open does.
+func readsBytes(t *testing.T, root string) bool {
+	t.Helper()
+	out, err := exec.Command("/bin/sh", "-c", `cd "$1" && mkdir instances/bytes &&
+		echo 'e:bytes/at syscalls.sys_enter_openat at=$filename:x64' >>dynamic_events && cd instances/bytes &&
+		echo 1 >events/bytes/at/enable && cat /dev/null && echo 0 >events/bytes/at/enable && cat trace; rc=$?
+		cd "$1" && rmdir instances/bytes && echo -:bytes/at >>dynamic_events && exit $rc`, "sh", root).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), " at=0x") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return regexp.MustCompile(` at=0x(f{14})?[0-9a-f]{1,2}\n`).Match(out)
 }

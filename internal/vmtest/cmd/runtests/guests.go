@@ -64,7 +64,7 @@ type guest struct {
 func (g guest) run(ctx context.Context) {
 	say := g.out.lines(fmt.Sprintf("[%s] ", g.kernel))
 	config := vmtest.Config{
-		Cache: g.cache, Kernel: g.kernel, Archives: []string{g.b.payload}, Timeout: g.o.timeout,
+		Cache: g.cache, Kernel: g.kernel, Image: g.o.image, Archives: []string{g.b.payload}, Timeout: g.o.timeout,
 	}
 	var streams []*stream
 	for _, t := range g.b.tests {

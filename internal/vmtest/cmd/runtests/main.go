@@ -27,7 +27,8 @@ import (
 
 // options are the command line.
 type options struct {
-	kernels  []string
+	kernels  []string // names; fetch.OwnImage among them is the image
+	image    string
 	host     bool
 	guest    bool
 	run      string
@@ -64,6 +65,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f := flag.NewFlagSet("runtests", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&kernels, "kernels", strings.Join(fetch.Names(), ","), "guest `kernels`, comma-separated")
+	f.StringVar(&o.image, "image", "", "run the guests' tests on the kernel in this `file`, and on others only with -kernels")
 	f.BoolVar(&o.host, "host", true, "run the tests on this machine")
 	f.BoolVar(&o.guest, "guest", true, "run the TestKernel and TestGuest tests in guests")
 	f.StringVar(&o.run, "run", "", "run only tests that match this `regexp`, as in go test")
@@ -87,7 +89,16 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		fmt.Fprintln(stderr, "runtests:", err)
 		return o, err
 	}
-	if o.guest {
+	if o.image != "" {
+		if info, err := os.Stat(o.image); err != nil || !info.Mode().IsRegular() {
+			return complain(fmt.Errorf("-image: %s is not a file; it wants the image that a kernel's build makes: arch/x86/boot/bzImage", o.image))
+		}
+		if !given(f, "kernels") {
+			kernels = ""
+		}
+		o.kernels = []string{fetch.OwnImage}
+	}
+	if o.guest && (kernels != "" || o.image == "") {
 		for name := range strings.SplitSeq(kernels, ",") {
 			name = strings.TrimSpace(name)
 			if !slices.Contains(fetch.Names(), name) {
@@ -111,6 +122,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 // longestShown is how many of the longest tests are listed.
 const longestShown = 15
+
+func given(f *flag.FlagSet, name string) (yes bool) {
+	f.Visit(func(one *flag.Flag) { yes = yes || one.Name == name })
+	return yes
+}
 
 // runAll runs everything that was asked for and writes the table. It reports whether all is well.
 func runAll(ctx context.Context, o options, stdout, stderr io.Writer) (bool, error) {

@@ -40,7 +40,17 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: %s", tt.args, diff)
 		}
 	}
+	image := filepath.Join(t.TempDir(), "bzImage")
+	if err := os.WriteFile(image, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{"image": {"-image", image}, "image 6.1": {"-image", image, "-kernels=6.1"}} {
+		if got, err := parse(args, io.Discard); err != nil || strings.Join(got.kernels, " ") != want || got.image != image {
+			t.Errorf("%q: kernels %q, image %q, %v", args, got.kernels, got.image, err)
+		}
+	}
 	for _, args := range [][]string{
+		{"-image", image + "2"}, {"-image", filepath.Dir(image)}, {"-image", image, "-kernels=image"},
 		{"-kernels", "2.4"}, {"-kernels", ""}, {"-run", "("}, {"-run", "TestA/("}, {"-timeout=0"}, {"-parallel=0"}, {"-nonsense"},
 	} {
 		var said strings.Builder
@@ -82,7 +92,7 @@ func TestSelection(t *testing.T) {
 func TestOnKernel(t *testing.T) {
 	names := []string{"TestKernelA", "TestGuestEndsB", "TestGuestC"}
 	for kernel, want := range map[string][]string{
-		"5.10": names, "7.2": names, "6.1": {"TestKernelA", "TestGuestC"}, "6.12": {"TestKernelA", "TestGuestC"},
+		"5.10": names, "7.2": names, "image": names, "6.1": {"TestKernelA", "TestGuestC"}, "6.12": {"TestKernelA", "TestGuestC"},
 	} {
 		if diff := cmp.Diff(want, onKernel(names, kernel)); diff != "" {
 			t.Errorf("%s: %s", kernel, diff)
