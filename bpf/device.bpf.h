@@ -13,11 +13,7 @@ const volatile __u32 subvolume_dev = 0;
 
 #define BTRFS_MAGIC 0x9123683e
 
-/*
- * The device of an inode on a file system of that device. A global function: its stack is not added to that of those who call others
- * besides, and its branch does not double the ways through their loops.
- */
-__attribute__((noinline)) unsigned int subvolume_device(__u64 inode, __u32 dev)
+static __always_inline __u32 subvolume_read(__u64 inode, __u32 dev)
 {
 	__u64 subvolume = 0;
 
@@ -28,6 +24,15 @@ __attribute__((noinline)) unsigned int subvolume_device(__u64 inode, __u32 dev)
 	return dev;
 }
 
+/*
+ * The device of an inode on a file system of that device. A global function: its stack is not added to that of those who call others
+ * besides, and its branch does not double the ways through their loops.
+ */
+__attribute__((noinline)) unsigned int subvolume_device(__u64 inode, __u32 dev)
+{
+	return subvolume_read(inode, dev);
+}
+
 static __always_inline __u32 device_on(struct inode *inode, __u32 dev)
 {
 	return subvolume_dev ? subvolume_device((__u64)inode, dev) : dev;
@@ -36,6 +41,14 @@ static __always_inline __u32 device_on(struct inode *inode, __u32 dev)
 static __always_inline __u32 device_of(struct inode *inode)
 {
 	return device_on(inode, BPF_CORE_READ(inode, i_sb, s_dev));
+}
+
+/* The same where eight calls are in each other already, which is as many as verifiers allow. */
+static __always_inline __u32 device_here(struct inode *inode)
+{
+	__u32 dev = BPF_CORE_READ(inode, i_sb, s_dev);
+
+	return subvolume_dev ? subvolume_read((__u64)inode, dev) : dev;
 }
 
 #endif

@@ -67,7 +67,7 @@ __attribute__((noinline)) int who_is(__u64 who, __u64 mask, __u64 generation)
 	}
 	if (mask & WHO_EXE) {
 		exe = BPF_CORE_READ(task, mm, exe_file, f_inode);
-		if (!who_has(&key, generation, who, WHO_EXE, device_of(exe), BPF_CORE_READ(exe, i_ino)))
+		if (!who_has(&key, generation, who, WHO_EXE, device_here(exe), BPF_CORE_READ(exe, i_ino)))
 			return 0;
 	}
 	if ((mask & WHO_MNTNS) && !who_has(&key, generation, who, WHO_MNTNS, BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum), 0))
