@@ -153,7 +153,7 @@ type stream struct {
 }
 
 func (g guest) open(ctx context.Context, t guestTest, say *lines) (*stream, error) {
-	cmd := exec.CommandContext(ctx, g.converter, "-p", t.pkg)
+	cmd := exec.CommandContext(ctx, g.converter, "-t", "-p", t.pkg) // -t: with how long each test took
 	cmd.Stderr = os.Stderr
 	cmd.WaitDelay = 5 * time.Second
 	stdin, err := cmd.StdinPipe()
