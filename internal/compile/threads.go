@@ -77,8 +77,8 @@ func onlyOwn(part syntax.Node, name string, whole bool) bool {
 			}
 			return false
 		case *syntax.MapRef:
-			if n.Name == name && !(n.Key == nil && whole) && !isTid(n.Key) {
-				only = false
+			if n.Name == name {
+				only = only && (isTid(n.Key) || n.Key == nil && whole)
 			}
 		}
 		return only
