@@ -61,6 +61,8 @@ __attribute__((noinline)) int who_is(__u64 who, __u64 mask, __u64 generation)
 	if ((mask & WHO_PID) && !who_has(&key, generation, who, WHO_PID, tgid, 0))
 		return 0;
 	if (mask & WHO_COMM) {
+		/* Not all kernels write zeros behind the end of a name. */
+		comm[0] = comm[1] = 0;
 		bpf_get_current_comm(comm, sizeof(comm));
 		if (!who_has(&key, generation, who, WHO_COMM, comm[0], comm[1]))
 			return 0;
