@@ -27,7 +27,7 @@ import (
 // script that is about something that this kernel does not have has to say so, and nothing else may keep it from running.
 func TestGuestCorpus(t *testing.T) {
 	userSide(t)
-	sonde, work := vmtest.Sonde(t), beginWork(t)
+	sonde := vmtest.Sonde(t)
 	for _, suite := range []string{"bookworm", "sid"} {
 		files, err := filepath.Glob(filepath.Join(wire.CorpusDir, suite, "*.bt"))
 		if err != nil || len(files) < 30 {
@@ -40,7 +40,7 @@ func TestGuestCorpus(t *testing.T) {
 				if !ok {
 					tool = corpus[name]
 				}
-				tool.run(t, sonde, file, work)
+				tool.run(t, sonde, file)
 			})
 		}
 	}
@@ -66,7 +66,7 @@ type tool struct {
 	warns []string
 }
 
-func (x tool) run(t *testing.T, sonde, file string, work *atomic.Int64) {
+func (x tool) run(t *testing.T, sonde, file string) {
 	var lacks []string
 	for _, need := range x.needs {
 		if !anyPresent(t, need) {
@@ -97,15 +97,18 @@ func (x tool) run(t *testing.T, sonde, file string, work *atomic.Int64) {
 	if x.shows != "" && !anyPresent(t, x.shows) {
 		x.wants = nil
 	}
-	start, rounds := time.Now(), work.Load()
+	// Not before: it would only keep the script from getting ready.
+	start := time.Now()
+	rounds, end := beginWork(t)
 	if x.work != nil {
 		x.work(t)
 	}
-	await(t, "work to be done", 60*time.Second, func() bool { return p.ended() || work.Load() >= rounds+2 })
+	await(t, "work to be done", 60*time.Second, func() bool { return p.ended() || rounds.Load() > 0 })
 	time.Sleep(time.Until(start.Add(time.Duration(x.seconds)*time.Second + 100*time.Millisecond)))
 	if x.live {
 		await(t, "it to show what it should", 20*time.Second, func() bool { return p.ended() || x.unmatched(read(t, stdout)) == "" })
 	}
+	end()
 	if p.ended() {
 		t.Fatalf("it ended by itself, with status %d", p.status())
 	}
@@ -331,35 +334,41 @@ func await(t *testing.T, what string, limit time.Duration, f func() bool) {
 	}
 }
 
-// beginWork goes on with work of all kinds until the test ends, and counts the rounds.
-func beginWork(t *testing.T) *atomic.Int64 {
-	rounds, stop, done := new(atomic.Int64), make(chan struct{}), make(chan error, 1)
-	go func() {
-		for {
-			for _, kind := range []string{"files", "opens", "execs", "sleeps", "kills", "setuids", "tcp", "unix", "syncs", "disk", "user"} {
-				work := toils[kind]
-				if kind == "user" {
-					work = runUserSide
-				}
-				if err := work(); err != nil {
-					done <- fmt.Errorf("%s: %w", kind, err)
-					return
-				}
+// beginWork goes on with work of all kinds until end is called, and counts the rounds.
+func beginWork(t *testing.T) (rounds *atomic.Int64, end func()) {
+	rounds = new(atomic.Int64)
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- workRounds(rounds, stop) }()
+	var once sync.Once
+	end = func() {
+		once.Do(func() {
+			close(stop)
+			if err := <-done; err != nil {
+				t.Error(err)
 			}
-			rounds.Add(1)
+		})
+	}
+	t.Cleanup(end)
+	return rounds, end
+}
+
+func workRounds(rounds *atomic.Int64, stop <-chan struct{}) error {
+	for {
+		for _, kind := range []string{"files", "opens", "execs", "sleeps", "kills", "setuids", "tcp", "unix", "syncs", "disk", "user"} {
 			select {
 			case <-stop:
-				done <- nil
-				return
-			case <-time.After(20 * time.Millisecond):
+				return nil
+			default:
+			}
+			work := toils[kind]
+			if kind == "user" {
+				work = runUserSide
+			}
+			if err := work(); err != nil {
+				return fmt.Errorf("%s: %w", kind, err)
 			}
 		}
-	}()
-	t.Cleanup(func() {
-		close(stop)
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	return rounds
+		rounds.Add(1)
+		time.Sleep(20 * time.Millisecond)
+	}
 }
