@@ -1,8 +1,6 @@
 package attach
 
 import (
-	"maps"
-
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
@@ -13,14 +11,14 @@ import (
 // startRing makes the ring of records while somebody else reads the kernel's types: the kernel fills it with zeros, page
 // after page, which takes about as long.
 //
-// What it returns waits for the ring and adds it to the maps that take the place of those of the Spec. There is none where
-// it could not be made: then the library tries, and says what is wrong.
-func startRing(spec *prog.Spec, pinned map[string]*ebpf.Map) func() (map[string]*ebpf.Map, *ebpf.Map) {
+// The channel gives the ring when it is there, or nil: where it could not be made, the library tries, and says what is wrong.
+func startRing(spec *prog.Spec, pinned map[string]*ebpf.Map) <-chan *ebpf.Map {
+	made := make(chan *ebpf.Map, 1)
 	ring := spec.Collection.Maps[spec.Ring]
 	if ring == nil || ring.Type != ebpf.RingBuf || pinned[spec.Ring] != nil || spec.Foreign {
-		return func() (map[string]*ebpf.Map, *ebpf.Map) { return pinned, nil }
+		made <- nil
+		return made
 	}
-	made := make(chan *ebpf.Map, 1)
 	go func() {
 		m, err := makeMap(spec.Ring, ring)
 		if err != nil {
@@ -28,18 +26,7 @@ func startRing(spec *prog.Spec, pinned map[string]*ebpf.Map) func() (map[string]
 		}
 		made <- m
 	}()
-	return func() (map[string]*ebpf.Map, *ebpf.Map) {
-		m := <-made
-		if m == nil {
-			return pinned, nil
-		}
-		all := maps.Clone(pinned)
-		if all == nil {
-			all = make(map[string]*ebpf.Map, 1)
-		}
-		all[spec.Ring] = m
-		return all, m
-	}
+	return made
 }
 
 // allocatorType is a struct that kernels have which have an allocator for BPF (kernel/bpf/memalloc.c).

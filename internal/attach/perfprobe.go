@@ -2,7 +2,6 @@ package attach
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -40,53 +39,54 @@ type perfLinkAttr struct {
 
 // openKept is openPerfProbe for everybody with a link, which can be pinned, also where there is no cookie; without one before Linux 5.15.
 func openKept(attr *unix.PerfEventAttr, program *ebpf.Program, cookie uint64) (perfProbe, error) {
-	linked := *attr
-	p, err := openLinked(&linked, allTasks, 0, program, cookie)
-	if cookie == 0 && errors.Is(err, unix.EINVAL) {
-		return openPerfProbe(attr, allTasks, 0, program, 0)
-	}
-	return p, err
+	return openLinked(attr, allTasks, 0, program, cookie, true)
 }
 
 // openPerfProbe is openPerf with a cookie, which needs Linux 5.15; 0 is none.
 func openPerfProbe(attr *unix.PerfEventAttr, pid, cpu int, program *ebpf.Program, cookie uint64) (perfProbe, error) {
-	if cookie == 0 {
-		event, err := openPerf(attr, pid, cpu, program)
-		return perfProbe{event, -1}, err
-	}
-	p, err := openLinked(attr, pid, cpu, program, cookie)
-	if errors.Is(err, errNoPerfLink) {
-		return p, adviceError("this kernel keeps no cookies for programs on perf events; use Linux 5.15 or later")
-	}
-	return p, err
+	return openLinked(attr, pid, cpu, program, cookie, cookie != 0)
 }
 
-// errNoPerfLink is of kernels before 5.15, or of a place that the kernel does not want that program at.
-var errNoPerfLink = fmt.Errorf("attach the program: %w", unix.EINVAL)
-
-func openLinked(attr *unix.PerfEventAttr, pid, cpu int, program *ebpf.Program, cookie uint64) (perfProbe, error) {
+// openLinked makes the event and puts the program on it, by a link if that is wanted. Where the kernel makes none and there is no
+// cookie, it goes on without: to make the event again would double what thousands of probes take.
+func openLinked(attr *unix.PerfEventAttr, pid, cpu int, program *ebpf.Program, cookie uint64, linked bool) (perfProbe, error) {
+	none := perfProbe{-1, -1}
 	attr.Size = uint32(unsafe.Sizeof(*attr))
 	fd, err := unix.PerfEventOpen(attr, pid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
-		return perfProbe{}, atStep("make the perf event", err)
+		return none, atStep("make the perf event", err)
 	}
-	link, err := bpf(unix.BPF_LINK_CREATE, &perfLinkAttr{
-		linkCreateAttr: linkCreateAttr{progFD: uint32(program.FD()), targetFD: uint32(fd), attachType: uint32(ebpf.AttachPerfEvent)},
-		cookie:         cookie,
-	})
-	if err != nil {
-		unix.Close(fd)
-		if errors.Is(err, unix.EINVAL) {
-			return perfProbe{}, errNoPerfLink
+	p := perfProbe{perfEvent(fd), -1}
+	if linked {
+		link, err := bpf(unix.BPF_LINK_CREATE, &perfLinkAttr{
+			linkCreateAttr: linkCreateAttr{progFD: uint32(program.FD()), targetFD: uint32(fd), attachType: uint32(ebpf.AttachPerfEvent)},
+			cookie:         cookie,
+		})
+		switch {
+		case err == nil:
+			p.link = descriptor(link)
+		case !errors.Is(err, unix.EINVAL):
+			unix.Close(fd)
+			return none, atStep("attach the program", err)
+		case cookie != 0:
+			unix.Close(fd)
+			return none, adviceError("this kernel keeps no cookies for programs on perf events; use Linux 5.15 or later")
 		}
-		return perfProbe{}, atStep("attach the program", err)
+	}
+	if p.link < 0 {
+		if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_SET_BPF, program.FD()); err != nil {
+			unix.Close(fd)
+			return none, atStep("attach the program", err)
+		}
 	}
 	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_ENABLE, 0); err != nil {
-		unix.Close(link)
+		if p.link >= 0 {
+			unix.Close(int(p.link))
+		}
 		unix.Close(fd)
-		return perfProbe{}, atStep("enable the perf event", err)
+		return none, atStep("enable the perf event", err)
 	}
-	return perfProbe{perfEvent(fd), descriptor(link)}, nil
+	return p, nil
 }
 
 // openOnCPUs makes the event on each of the CPUs that are on.

@@ -83,9 +83,8 @@ func loadRelocated(spec *prog.Spec, pinned map[string]*ebpf.Map, running func() 
 		asked = []string{allocatorType}
 	}
 	types, err := kernel.TypesAnd(asked, spec.Collection)
-	pinned, ring := ahead()
-	if ring != nil {
-		defer ring.Close()
+	if ring := <-ahead; ring != nil {
+		pinned[spec.Ring] = ring // it takes the Spec's place as they do, and is closed with them
 	}
 	if spec.Foreign {
 		// Without reduced types, nil, the library reads all of them; where there are none it says which program needs them.
