@@ -61,11 +61,23 @@ func TestKernelOwnElements(t *testing.T) {
 			if err := s.Detach(); err != nil {
 				t.Fatal(err)
 			}
-			if got := seen(t, s, mapNamed(t, p, "@seen")); got != [6]uint64{0: uint64(threads * rounds)} && !live.Has(kernel.PreemptsRawTracepoints) {
-				t.Errorf("of %d calls: %d seen, %d with another's value, %d with no key, %d not deleted, %d there after that, %d deleted twice",
-					threads*rounds, got[0], got[1], got[2], got[3], got[4], got[5])
-			} else if got[1]+got[2]+got[3]+got[4]+got[5] > got[0]/100 {
-				t.Errorf("%v: where programs are preempted too much went wrong", got)
+			cost, err := s.Cost()
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Where programs are preempted the kernel leaves out runs of those that are busy, and counts them: an entry that was
+			// left out is an exit without an element.
+			missed := uint64(0)
+			for _, c := range cost.Missed {
+				missed += c.N
+			}
+			if missed > 0 && !live.Has(kernel.PreemptsRawTracepoints) {
+				t.Errorf("%d runs left out", missed)
+			}
+			got, calls := seen(t, s, mapNamed(t, p, "@seen")), uint64(threads*rounds)
+			if got[0] > calls || got[0]+missed < calls || max(got[1], got[2], got[3]) > missed || got[4]+got[5] > 0 {
+				t.Errorf("of %d calls, %d runs left out: %d seen, %d with another's value, %d with no key, %d not deleted, %d there after that, %d deleted twice",
+					calls, missed, got[0], got[1], got[2], got[3], got[4], got[5])
 			}
 			if diff := cmp.Diff(left, ownLeft(t, s, m)); diff != "" && !live.Has(kernel.PreemptsRawTracepoints) {
 				t.Errorf("left in the map (-want +got):\n%s", diff)
