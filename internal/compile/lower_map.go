@@ -192,10 +192,6 @@ func (f *fn) put(el element, v ir.Value) {
 		f.store(c.at(setSize), m.Value.Size, v)
 		return
 	}
-	if m.Sets > 0 {
-		f.threadPut(el, v)
-		return
-	}
 	// Where elements come and go this one is most likely new; and where the time does not count, less code is better.
 	if info := f.mapInfo(m.Name); info != nil && info.Deleted || seldom(f.program.Kind) {
 		f.insert(el, v)
@@ -213,17 +209,16 @@ func (f *fn) put(el element, v ir.Value) {
 	f.Goto(next)
 }
 
-// make puts in an element that was not there.
-func (f *fn) make(el element, v ir.Value) {
+// insert stores v in an element that most likely is not there.
+func (f *fn) insert(el element, v ir.Value) {
 	if el.m.Sets > 0 {
 		f.threadPut(el, v)
 		return
 	}
-	f.insert(el, v)
+	f.hashInsert(el, v)
 }
 
-// insert puts an element into the hash.
-func (f *fn) insert(el element, v ir.Value) {
+func (f *fn) hashInsert(el element, v ir.Value) {
 	val := f.alloc(8, 8, "value")
 	if el.m.Value.Size < 8 {
 		f.storeImm(val, 8, 0)
@@ -274,7 +269,7 @@ func (f *fn) mapModify(ref *syntax.MapRef, n syntax.Node, change func(old value)
 	f.Store(p, 0, m.Value.Size, changed)
 	f.Jump(done)
 	f.Goto(missing)
-	f.make(el, changed)
+	f.insert(el, changed)
 	f.Jump(done)
 	f.Goto(done)
 	return oldVar, changed
@@ -331,7 +326,7 @@ func (f *fn) hashIncDec(ref *syntax.MapRef, m *Map, step int64, prefix bool) val
 	f.Jump(next)
 	f.Goto(missing)
 	f.Set(old, f.Const(0))
-	f.make(el, f.Const(step))
+	f.insert(el, f.Const(step))
 	f.Jump(next)
 	f.Goto(next)
 	if prefix {
@@ -378,6 +373,9 @@ func (f *fn) printsByValue(*syntax.MapRef) bool { return false }
 
 // keyed is the MapRef with the key in it that a function on a map means: f(@m, k) or the older f(@m[k]).
 func keyed(c *syntax.Call) *syntax.MapRef {
+	if len(c.Args) == 0 {
+		return nil
+	}
 	ref, ok := c.Args[0].(*syntax.MapRef)
 	if !ok {
 		return nil

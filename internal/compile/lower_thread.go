@@ -71,7 +71,7 @@ func (f *fn) threadPut(el element, v ir.Value) {
 	f.StoreImm(set, threadOver, 4, 1)
 	f.Jump(slow)
 	f.Goto(slow)
-	f.insert(el, v)
+	f.hashInsert(el, v)
 	f.Jump(done)
 	f.Goto(done)
 }

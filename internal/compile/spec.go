@@ -57,14 +57,11 @@ func (l *lowerer) assemble(programs []lowered) {
 	maps := spec.Collection.Maps
 	maps[mapRing] = &ebpf.MapSpec{Name: mapRing, Type: ebpf.RingBuf, MaxEntries: uint32(l.ringSize())}
 	maps[mapCounters] = &ebpf.MapSpec{Name: mapCounters, Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 72, MaxEntries: 1}
-	if l.cells.size > 0 {
-		maps[mapCells] = &ebpf.MapSpec{
-			Name: mapCells, Type: ebpf.Array, KeySize: 4, ValueSize: uint32((l.cells.size + 63) &^ 63), MaxEntries: 1, Flags: flagMmapable,
-		}
-	}
-	if l.threads.size > 0 {
-		maps[Threads] = &ebpf.MapSpec{
-			Name: Threads, Type: ebpf.Array, KeySize: 4, ValueSize: uint32(l.threads.size), MaxEntries: 1, Flags: flagMmapable,
+	for name, area := range map[string]cellArea{mapCells: l.cells, Threads: l.threads} {
+		if area.size > 0 {
+			maps[name] = &ebpf.MapSpec{
+				Name: name, Type: ebpf.Array, KeySize: 4, ValueSize: uint32((area.size + 63) &^ 63), MaxEntries: 1, Flags: flagMmapable,
+			}
 		}
 	}
 	if n := len(l.texts.data); n > 0 {

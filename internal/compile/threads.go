@@ -64,18 +64,17 @@ func onlyOwn(part syntax.Node, name string, whole bool) bool {
 	syntax.Walk(part, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.Call:
-			ref, ok := firstRef(n)
-			if !ok || ref.Name != name || ref.Key != nil || len(n.Args) < 2 {
-				break
+			switch n.Func {
+			case "delete", "has_key", "find":
+				// A key behind the map, as in delete(@m, tid); one in it is met further down.
+				if ref := keyed(n); ref != nil && ref.Name == name && ref != n.Args[0] {
+					only = only && isTid(ref.Key)
+					for _, arg := range n.Args[1:] {
+						only = only && onlyOwn(arg, name, whole)
+					}
+					return false
+				}
 			}
-			if n.Func != "delete" && n.Func != "has_key" && n.Func != "find" {
-				break
-			}
-			only = only && isTid(n.Args[1])
-			for _, arg := range n.Args[1:] {
-				only = only && onlyOwn(arg, name, whole)
-			}
-			return false
 		case *syntax.MapRef:
 			if n.Name == name {
 				only = only && (isTid(n.Key) || n.Key == nil && whole)
@@ -84,14 +83,6 @@ func onlyOwn(part syntax.Node, name string, whole bool) bool {
 		return only
 	})
 	return only
-}
-
-func firstRef(c *syntax.Call) (ref *syntax.MapRef, ok bool) {
-	if len(c.Args) == 0 {
-		return nil, false
-	}
-	ref, ok = c.Args[0].(*syntax.MapRef)
-	return ref, ok
 }
 
 func isTid(e syntax.Expr) bool {

@@ -104,9 +104,8 @@ func (r *Runner) ownEntries(m *compile.Map, e entries) (entries, error) {
 	// Of the memory that the hash was read into, nothing but what is in e may change.
 	e.keys, e.values = slices.Clip(e.keys[:e.n*e.keySize]), slices.Clip(e.values[:e.n*e.valueSize])
 	m.Threads(table, func(tid uint32, value []byte) {
-		key := make([]byte, e.keySize)
-		binary.NativeEndian.PutUint32(key, tid)
-		e.keys, e.values = append(e.keys, key...), append(e.values, value[:e.valueSize]...)
+		e.keys = append(binary.NativeEndian.AppendUint32(e.keys, tid), make([]byte, e.keySize-4)...)
+		e.values = append(e.values, value[:e.valueSize]...)
 		e.n++
 	})
 	return e, nil
