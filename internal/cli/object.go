@@ -95,8 +95,7 @@ func warnOfGo(io streams, k kernel.Target, probes []prog.Probe) {
 		default:
 			continue
 		}
-		// Found in Go's own tables where the program is stripped.
-		if found, _ := k.Functions(p.Path, "runtime.goexit*"); len(found) > 0 {
+		if kernel.IsGo(k, p.Path) {
 			say(io.err, "sonde: warning: %s: %s is a program of Go, which a probe on returns can crash; uprobes on the instructions that return are safe", p.Shown, p.Path)
 		}
 	}

@@ -32,11 +32,7 @@ func subvolume() kernel.Subvolume {
 	if err != nil || !kernel.Mounted(string(table), "btrfs") {
 		return kernel.Subvolume{}
 	}
-	types, err := kernel.RunningTypes()
-	if err != nil {
-		return kernel.Subvolume{}
-	}
-	return kernel.SubvolumeOf(types)
+	return kernel.RunningSubvolume()
 }
 
 // hasFunction says whether the kernel's types know a function: one that the compiler has put into its callers is not there.

@@ -40,13 +40,11 @@ func TypesAnd(names []string, objects ...*ebpf.CollectionSpec) (*btf.Spec, error
 	if err != nil {
 		return nil, err
 	}
-	if len(wanted.roots) > 0 {
-		for _, name := range names {
-			wanted.addRoot(name, nil, false)
-		}
-	}
 	if len(wanted.roots) == 0 {
 		return emptySpec()
+	}
+	for _, name := range names {
+		wanted.addRoot(name, nil, false)
 	}
 	file, err := os.Open(vmlinuxBTF)
 	if errors.Is(err, fs.ErrNotExist) {

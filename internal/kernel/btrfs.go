@@ -1,6 +1,9 @@
 package kernel
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // Subvolume says where btrfs keeps what stat(2) tells as the device of a file: each subvolume has one, with inode numbers of its own.
 // The zero value: there is no btrfs, or it shows no types.
@@ -8,6 +11,15 @@ type Subvolume struct {
 	Root int32  // from an inode to the address of what its subvolume is
 	Dev  uint32 // in that, the device
 }
+
+// RunningSubvolume finds it for the kernel that runs.
+var RunningSubvolume = sync.OnceValue(func() Subvolume {
+	types, err := RunningTypes()
+	if err != nil {
+		return Subvolume{}
+	}
+	return SubvolumeOf(types)
+})
 
 // SubvolumeOf finds it in the types of the kernel, or of its module btrfs.
 func SubvolumeOf(types *BTFTypes) Subvolume {

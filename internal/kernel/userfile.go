@@ -275,3 +275,9 @@ func (f *fileFinder) mapped() {
 	}
 	slices.Sort(f.path)
 }
+
+// IsGo says whether a file is a program of Go: by its symbols, or by Go's own tables where it is stripped.
+func IsGo(t Target, path string) bool {
+	found, _ := t.Functions(path, "runtime.goexit*") // what cannot be read has none
+	return len(found) > 0
+}

@@ -130,7 +130,7 @@ func (x *pointExpander) inFile(path, name string, cpp, wildFile bool) []Point {
 // warnOfGo tells of what uretprobes do to programs of Go: they put another return address on stacks that the runtime reads
 // and moves.
 func (x *pointExpander) warnOfGo(path string) {
-	if found, _ := x.target.Functions(path, "runtime.goexit*"); len(found) > 0 {
+	if kernel.IsGo(x.target, path) {
 		x.warnf("go", x.at.Span(), "%s is a program of Go: a uretprobe can crash it", shortPath(path)).hint("uprobes on its instructions that return are safe")
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -32,15 +31,6 @@ type identities struct {
 
 // asStat is no device.
 const asStat = ^uint32(0)
-
-// subvolume is where the programs look for the device of a file on btrfs.
-var subvolume = sync.OnceValue(func() kernel.Subvolume {
-	types, err := kernel.RunningTypes()
-	if err != nil {
-		return kernel.Subvolume{}
-	}
-	return kernel.SubvolumeOf(types)
-})
 
 // object is what a descriptor is.
 type object struct {
@@ -111,7 +101,7 @@ func (ids *identities) readMounts() error {
 		major, minor, ok := deviceOf(f[2])
 		if err == nil && ok {
 			ids.devices[id] = kernelDev(major, minor)
-			if _, kind, ok := strings.Cut(f[3], " - "); ok && strings.HasPrefix(kind, "btrfs ") && subvolume().Dev != 0 {
+			if _, kind, ok := strings.Cut(f[3], " - "); ok && strings.HasPrefix(kind, "btrfs ") && kernel.RunningSubvolume().Dev != 0 {
 				ids.devices[id] = asStat
 			}
 		}
@@ -150,7 +140,7 @@ func subvolumes(fd int) bool {
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return false
 	}
-	return st.Type == btrfsMagic && subvolume().Dev == 0 || uint32(st.Type) == bcachefsMagic
+	return st.Type == btrfsMagic && kernel.RunningSubvolume().Dev == 0 || uint32(st.Type) == bcachefsMagic
 }
 
 // gone says whether an error means that a file is not there.

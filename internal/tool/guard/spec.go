@@ -132,8 +132,8 @@ func setConstants(coll *ebpf.CollectionSpec, opt Options, args map[string]uint32
 		bpfVarGuardKprobes:   flag(opt.kprobes()),
 		bpfVarGuardOverrides: flag(opt.Mechanism == Override && opt.kprobes()),
 		bpfVarGuardWant:      wanted(opt.Fields),
-		bpfVarSubvolumeRoot:  subvolume().Root,
-		bpfVarSubvolumeDev:   subvolume().Dev,
+		bpfVarSubvolumeRoot:  kernel.RunningSubvolume().Root,
+		bpfVarSubvolumeDev:   kernel.RunningSubvolume().Dev,
 		bpfVarGuardSeed:      binary.NativeEndian.Uint64(seed[:]),
 	}
 	for name, at := range args {
